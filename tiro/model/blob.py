@@ -1,0 +1,79 @@
+"""Where content lies: references into the blob store and the one place that names its keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+
+class BlobRef(msgspec.Struct, frozen=True):
+    """A stored object: `key` in the store, its size and the sha256 (hex) of its bytes. Travels instead of content."""
+
+    key: str
+    size_bytes: int
+    sha256: str
+    media_type: str = "application/octet-stream"
+
+
+class BlobInfo(msgspec.Struct, frozen=True):
+    """What a listing knows of an object."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+
+
+def job_prefix(job_id: str) -> str:
+    """Everything of a job lies below this prefix: deleting a job is emptying it."""
+    return f"jobs/{job_id}/"
+
+
+def source_key(job_id: str) -> str:
+    """The recording as it came in."""
+    return f"{job_prefix(job_id)}source"
+
+
+def plan_prefix(job_id: str, plan: str) -> str:
+    """The prepared spans of one way of cutting (`plan` is its hash)."""
+    return f"{job_prefix(job_id)}spans/{plan}/"
+
+
+def plan_key(job_id: str, plan: str) -> str:
+    """The record of all spans, written once when the cutting has ended."""
+    return f"{plan_prefix(job_id, plan)}plan.json"
+
+
+def span_audio_key(job_id: str, plan: str, index: int) -> str:
+    """FLAC, 16 kHz mono, of one span."""
+    return f"{plan_prefix(job_id, plan)}{index:04d}.flac"
+
+
+def span_record_key(job_id: str, plan: str, index: int) -> str:
+    """The `Span` of that audio; the span is final when this exists."""
+    return f"{plan_prefix(job_id, plan)}{index:04d}.json"
+
+
+def part_key(job_id: str, plan: str, engine: str, index: int) -> str:
+    """What one engine heard in one span: a `Part`."""
+    return f"{job_prefix(job_id)}parts/{plan}/{engine}/{index:04d}.json"
+
+
+def turns_key(job_id: str, plan: str, diarizer: str) -> str:
+    """Who spoke when: a `Diarization`."""
+    return f"{job_prefix(job_id)}turns/{plan}/{diarizer}.json"
+
+
+def transcript_key(job_id: str) -> str:
+    """The merged `Transcript`."""
+    return f"{job_prefix(job_id)}transcript.json"
+
+
+def result_key(job_id: str, format_name: str) -> str:
+    """A rendered file of the transcript."""
+    return f"{job_prefix(job_id)}results/transcript.{format_name}"
+
+
+def event_key(job_id: str, event_id: str) -> str:
+    """The body of a webhook event, the same bytes on every attempt."""
+    return f"{job_prefix(job_id)}events/{event_id}.json"

@@ -1,0 +1,57 @@
+"""Webhooks: the event, where it stands, and the schedule of its attempts as data."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from tiro.model.blob import BlobRef
+
+DeliveryState = Literal["pending", "delivered", "exhausted", "stopped"]
+
+SCHEDULES_S: dict[str, tuple[float, ...]] = {
+    "jobs": (0, 10, 30, 120, 600, 1800, 3600, *(3600.0 * n for n in range(2, 25))),
+}
+"""Seconds after the end of the job at which each attempt is made, by dialect. The last lies at most 24 h after the end."""
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One event to one address. The body lies in the blob store and is the same on every attempt."""
+
+    event_id: str
+    job_id: str
+    account_id: str
+    dialect: str
+    event: str
+    url: str
+    scheme: str
+    body: BlobRef
+    created_at: datetime
+    state: DeliveryState = "pending"
+    attempts: int = 0
+    last_status: int | None = None
+    last_error: str | None = None
+    next_attempt_at: datetime | None = None
+    delivered_at: datetime | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try. `status` None: no answer; then `error` is a code (timeout, refused, forbidden_address, ...)."""
+
+    event_id: str
+    number: int
+    at: datetime
+    status: int | None
+    error: str | None
+    took_ms: int
+
+
+class WebhookSecrets(msgspec.Struct, frozen=True):
+    """An account's signing secrets, sealed. `previous` is signed along until `previous_until`; `next` waits to be activated."""
+
+    active: bytes
+    next: bytes | None = None
+    previous: bytes | None = None
+    previous_until: datetime | None = None

@@ -1,0 +1,112 @@
+"""The job as a record: its five states, where it stands, and what became of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from tiro.model.blob import BlobRef
+from tiro.model.request import JobOptions, Source
+
+JobState = Literal["queued", "processing", "completed", "failed", "cancelled"]
+Outcome = Literal["completed", "failed", "cancelled"]
+Stage = Literal["queued", "fetching", "preparing", "detecting", "transcribing", "diarizing", "merging", "publishing", "ended"]
+
+ENDED: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One recording on its way. Never holds transcript text. `run` counts from 1; a retry is the next run.
+
+    `admitted`: it holds one of the account's slots. `claim`: which workflow execution owns (job, run).
+    `purge_after`: when the source may go; `deleted_at`: the tombstone, set before anything is removed.
+    """
+
+    job_id: str
+    account_id: str
+    dialect: str
+    options: JobOptions
+    source: Source
+    state: JobState = "queued"
+    run: int = 1
+    created_at: datetime
+    changed_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    admitted: bool = False
+    claim: str | None = None
+    stage: Stage = "queued"
+    paused: bool = False
+    spans_total: int | None = None
+    spans_done: int = 0
+    plan: str | None = None
+    decoded_s: float | None = None
+    language: str | None = None
+    engine: str | None = None
+    fallback: bool = False
+    diarizer: str | None = None
+    warnings: tuple[str, ...] = ()
+    error_code: str | None = None
+    error_reason: str | None = None
+    error_extras: dict[str, str | int | float | bool | None] = msgspec.field(default_factory=dict)
+    transcript: BlobRef | None = None
+    accept_overage: bool = False
+    billed_s: int | None = None
+    overage_s: int | None = None
+    webhook_url: str | None = None
+    purge_after: datetime | None = None
+    source_deleted_at: datetime | None = None
+    deleted_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens to this run."""
+        return self.state in ENDED
+
+    @property
+    def progress(self) -> float:
+        """0..1, by spans; 1 only when completed."""
+        if self.state == "completed":
+            return 1.0
+        if not self.spans_total:
+            return 0.0
+        return min(0.99, self.spans_done / self.spans_total)
+
+
+class JobPatch(msgspec.Struct, frozen=True, kw_only=True):
+    """Fields of a running job to change; what is UNSET stays."""
+
+    stage: Stage | msgspec.UnsetType = msgspec.UNSET
+    paused: bool | msgspec.UnsetType = msgspec.UNSET
+    spans_total: int | None | msgspec.UnsetType = msgspec.UNSET
+    plan: str | None | msgspec.UnsetType = msgspec.UNSET
+    decoded_s: float | None | msgspec.UnsetType = msgspec.UNSET
+    language: str | None | msgspec.UnsetType = msgspec.UNSET
+    engine: str | None | msgspec.UnsetType = msgspec.UNSET
+    fallback: bool | msgspec.UnsetType = msgspec.UNSET
+    diarizer: str | None | msgspec.UnsetType = msgspec.UNSET
+    warnings: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    source: Source | msgspec.UnsetType = msgspec.UNSET
+    transcript: BlobRef | None | msgspec.UnsetType = msgspec.UNSET
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run ended: what settle writes, once."""
+
+    outcome: Outcome
+    error_code: str | None = None
+    error_reason: str | None = None
+    error_extras: dict[str, str | int | float | bool | None] = msgspec.field(default_factory=dict)
+    billed_s: int | None = None
+    overage_s: int | None = None
+
+
+class Order(msgspec.Struct, frozen=True):
+    """Something Temporal must be told: start this run, or deliver this event. Removed when it is known to have begun."""
+
+    kind: Literal["transcription", "delivery", "cancel"]
+    job_id: str
+    run: int
+    event_id: str = ""

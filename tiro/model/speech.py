@@ -1,0 +1,78 @@
+"""What engines are asked and what they hear: windows in, words out, and the part that a span leaves behind."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Task = Literal["transcribe", "translate"]
+
+
+class EngineOptions(msgspec.Struct, frozen=True):
+    """What all windows of one call share. `language` None: the engine finds it. `vocabulary` biases, it never inserts."""
+
+    language: str | None = None
+    task: Task = "transcribe"
+    prompt: str | None = None
+    vocabulary: tuple[str, ...] = ()
+
+
+class HeardWord(msgspec.Struct, frozen=True):
+    """A word as an engine heard it; seconds from the start of its window (in a `Part`: of the recording); confidence 0..1."""
+
+    text: str
+    start_s: float
+    end_s: float
+    confidence: float
+
+
+class HeardSegment(msgspec.Struct, frozen=True):
+    """A stretch of words that the engine holds together. `text` keeps its punctuation."""
+
+    start_s: float
+    end_s: float
+    text: str
+    words: tuple[HeardWord, ...]
+    confidence: float
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """The answer for one window. `language` is what the engine used or found; `language_probability` None: not measured."""
+
+    segments: tuple[HeardSegment, ...]
+    language: str | None = None
+    language_probability: float | None = None
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What one engine heard in one span, in seconds of the recording. `engine`: the public model id.
+
+    `speech_s` and `covered_s`: seconds of speech in the span and how many of them carry words.
+    """
+
+    index: int
+    track: int
+    engine: str
+    language: str | None
+    segments: tuple[HeardSegment, ...]
+    speech_s: float
+    covered_s: float
+    warnings: tuple[str, ...] = ()
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One speaker speaks from `start_s` to `end_s` (seconds of the recording). `speaker` counts from 0 by first appearance."""
+
+    start_s: float
+    end_s: float
+    speaker: int
+
+
+class Diarization(msgspec.Struct, frozen=True):
+    """Who spoke when, by which diarizer. Turns are exclusive (no overlap) and ordered. `confidence` None: not measured."""
+
+    diarizer: str
+    turns: tuple[Turn, ...]
+    speakers: int
+    confidence: float | None = None

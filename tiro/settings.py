@@ -1,0 +1,154 @@
+"""What the server was told, read once from the environment and `tiro.toml`, checked, and frozen. Secrets have no default."""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tiro.model.errors import Invalid
+
+DIARIZERS = ("channels", "pyannote", "acoustic", "scripted")
+LogLevel = Literal["debug", "info", "warning", "error"]
+_OURS_ELSEWHERE = {"TIRO_DATA", "TIRO_SERVER", "TIRO_KEY"}
+"""Names of ours that only the command line reads."""
+
+
+class Temporal(msgspec.Struct, frozen=True):
+    """How the Temporal cluster is reached."""
+
+    address: str | None = None
+    namespace: str = "default"
+    api_key: str | None = None
+    tls: bool = False
+    tls_client_cert: str | None = None
+    tls_client_key: str | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a process of ours needs to know."""
+
+    database_url: str
+    blobs_url: str
+    secret_key: str
+    """Base64 of 32 random bytes: signs tokens and seals what is kept at rest. The same in all processes."""
+    temporal: Temporal = Temporal()
+    engines: tuple[str, ...] = ()
+    """The chain; empty: faster_whisper, or pocketsphinx where no Whisper can run."""
+    whisper_model: str | None = None
+    """Name or folder; None: large-v3-turbo on a GPU, small on a CPU."""
+    openai_url: str | None = None
+    openai_key: str | None = None
+    openai_model: str = "whisper-1"
+    assemblyai_url: str = "https://api.assemblyai.com"
+    assemblyai_key: str | None = None
+    diarizer: str | None = None
+    """None: pyannote when it can run, else acoustic."""
+    pyannote_model: str | None = None
+    """Name or folder of the pipeline."""
+    span_s: float = 150.0
+    replicas: int | None = None
+    """Model hosts; None: one per core but one on a CPU (at least 1), one per GPU."""
+    egress_allow: tuple[str, ...] = ()
+    """CIDRs that downloads and webhooks may reach although they are private."""
+    public_url: str = "http://127.0.0.1:8080"
+    log: LogLevel = "info"
+    scratch: str = ""
+    """Folder for files in passing; empty: the system's."""
+    hook_scale: float = 1.0
+    """Stretches the webhook schedule; tests shrink it."""
+    embedded: bool = False
+
+
+_NAMES: dict[str, str] = {
+    "TIRO_DATABASE_URL": "database_url",
+    "TIRO_BLOBS": "blobs_url",
+    "TIRO_SECRET_KEY": "secret_key",
+    "TIRO_ENGINES": "engines",
+    "TIRO_WHISPER_MODEL": "whisper_model",
+    "TIRO_OPENAI_URL": "openai_url",
+    "TIRO_OPENAI_KEY": "openai_key",
+    "TIRO_OPENAI_MODEL": "openai_model",
+    "TIRO_ASSEMBLYAI_URL": "assemblyai_url",
+    "TIRO_ASSEMBLYAI_KEY": "assemblyai_key",
+    "TIRO_DIARIZER": "diarizer",
+    "TIRO_PYANNOTE_MODEL": "pyannote_model",
+    "TIRO_SPAN_S": "span_s",
+    "TIRO_REPLICAS": "replicas",
+    "TIRO_EGRESS_ALLOW": "egress_allow",
+    "TIRO_PUBLIC_URL": "public_url",
+    "TIRO_LOG": "log",
+    "TIRO_SCRATCH": "scratch",
+    "TIRO_HOOK_SCALE": "hook_scale",
+}
+_LISTS = {"engines", "egress_allow"}
+_TEMPORAL: dict[str, str] = {
+    "TEMPORAL_ADDRESS": "address",
+    "TEMPORAL_NAMESPACE": "namespace",
+    "TEMPORAL_API_KEY": "api_key",
+    "TEMPORAL_TLS": "tls",
+    "TEMPORAL_TLS_CLIENT_CERT_PATH": "tls_client_cert",
+    "TEMPORAL_TLS_CLIENT_KEY_PATH": "tls_client_key",
+}
+
+
+def read(environ: Mapping[str, str], toml: Path | None = None, defaults: Mapping[str, object] | None = None) -> Settings:
+    """Settings from `defaults`, then the file, then the environment (later wins). Raises Invalid `invalid_setting` naming the variable.
+
+    The file has the same names as the environment, in lower case and without `TIRO_` (`span_s = 120`, `engines = ["pocketsphinx"]`).
+    """
+    values: dict[str, object] = dict(defaults or {})
+    values.update(_from_file(toml) if toml is not None and toml.exists() else {})
+    for name, raw in environ.items():
+        if not name.startswith("TIRO_") or name in _OURS_ELSEWHERE:
+            continue
+        if name not in _NAMES:
+            raise Invalid("invalid_setting", f"{name} is not a setting of Tiro. Known: {', '.join(sorted(_NAMES))}.", param=name)
+        field = _NAMES[name]
+        values[field] = _split(raw) if field in _LISTS else raw
+    values["temporal"] = {field: environ[name] for name, field in _TEMPORAL.items() if environ.get(name)}
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as wrong:
+        raise Invalid("invalid_setting", f"A setting is missing or wrong: {wrong}.") from None
+    return _checked(settings)
+
+
+def _split(raw: str) -> list[str]:
+    return [piece.strip() for piece in raw.split(",") if piece.strip()]
+
+
+def _from_file(path: Path) -> dict[str, object]:
+    try:
+        table = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as wrong:
+        raise Invalid("invalid_setting", f"{path.name} cannot be read: {wrong}.", param=path.name) from None
+    known = {name.removeprefix("TIRO_").lower(): field for name, field in _NAMES.items()}
+    for name in table:
+        if name not in known:
+            raise Invalid("invalid_setting", f"{name} in {path.name} is not a setting. Known: {', '.join(sorted(known))}.", param=name)
+    return {known[name]: value for name, value in table.items()}
+
+
+def _checked(settings: Settings) -> Settings:
+    _require(60 <= settings.span_s <= 240, "TIRO_SPAN_S", "must lie between 60 and 240 seconds")
+    _require(settings.diarizer is None or settings.diarizer in DIARIZERS, "TIRO_DIARIZER", f"must be one of {', '.join(DIARIZERS)}")
+    _require(settings.replicas is None or settings.replicas >= 1, "TIRO_REPLICAS", "must be at least 1")
+    _require(urlsplit(settings.public_url).scheme in {"http", "https"}, "TIRO_PUBLIC_URL", "must be an http or https address")
+    _require(urlsplit(settings.blobs_url).scheme in {"file", "s3", "memory"}, "TIRO_BLOBS", "must be file:///folder or s3://bucket/prefix")
+    for cidr in settings.egress_allow:
+        try:
+            ipaddress.ip_network(cidr)
+        except ValueError:
+            raise Invalid("invalid_setting", f"TIRO_EGRESS_ALLOW: {cidr} is not a CIDR such as 10.1.0.0/16.", param="TIRO_EGRESS_ALLOW") from None
+    return settings
+
+
+def _require(holds: bool, name: str, wish: str) -> None:
+    if not holds:
+        raise Invalid("invalid_setting", f"{name} {wish}.", param=name)
