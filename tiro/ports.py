@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tiro.model.account import Account, ApiKey
 from tiro.model.blob import BlobInfo, BlobRef
-from tiro.model.hook import Attempt, Delivery, DeliveryState, WebhookSecrets
+from tiro.model.hook import Attempt, Delivery, DeliveryState, DeliveryTask, WebhookSecrets
 from tiro.model.job import Ending, Job, JobPatch, JobState, Order
 from tiro.model.ledger import Charge, Entry, HoldTerms, Usage
 from tiro.model.media import Layout, MediaLimits, MediaProbe, Span
@@ -382,6 +382,18 @@ class Jobs(Protocol):
         """Into an ended state once, from queued or processing, giving the slot back and dropping its start order; None when it had ended."""
         ...
 
+    async def begin_upload(self, job_id: str, account_id: str, now: datetime) -> None:
+        """Bytes are about to arrive below this job's prefix; `add` of the job ends it."""
+        ...
+
+    async def drop_upload(self, job_id: str) -> None:
+        """The upload was given up and its bytes are gone."""
+        ...
+
+    async def stale_uploads(self, before: datetime, limit: int = 100) -> list[str]:
+        """Ids of jobs whose upload began before that moment and never became a job."""
+        ...
+
     async def retry(self, job_id: str, now: datetime) -> Job | None:
         """failed or cancelled -> queued as the next run, errors and billing cleared; None when its state does not allow it."""
         ...
@@ -499,7 +511,7 @@ class Orchestrator(Protocol):
         """Start `job/<job id>/<run>`; one that exists counts as started."""
         ...
 
-    async def start_delivery(self, delivery: Delivery) -> None:
+    async def start_delivery(self, delivery: Delivery, task: DeliveryTask) -> None:
         """Start `deliver/<event id>`; one that exists counts as started."""
         ...
 
@@ -509,6 +521,10 @@ class Orchestrator(Protocol):
 
     async def steer(self, job_id: str, run: int, update: str, *args: Any) -> None:
         """An update: `pause`, `resume`, `reprioritize`. Conflict `job_ended` when the workflow is gone."""
+        ...
+
+    async def announce_span(self, job_id: str, run: int, index: int) -> None:
+        """Tell a running workflow that a span is final; one that is gone needs it no more."""
         ...
 
     async def progress(self, job_id: str, run: int) -> dict[str, Any] | None:

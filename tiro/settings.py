@@ -12,22 +12,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tiro.model.errors import Invalid
+from tiro.model.temporal import TemporalAccess
 
 DIARIZERS = ("channels", "pyannote", "acoustic", "scripted")
 LogLevel = Literal["debug", "info", "warning", "error"]
 _OURS_ELSEWHERE = {"TIRO_DATA", "TIRO_SERVER", "TIRO_KEY"}
 """Names of ours that only the command line reads."""
-
-
-class Temporal(msgspec.Struct, frozen=True):
-    """How the Temporal cluster is reached."""
-
-    address: str | None = None
-    namespace: str = "default"
-    api_key: str | None = None
-    tls: bool = False
-    tls_client_cert: str | None = None
-    tls_client_key: str | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     blobs_url: str
     secret_key: str
     """Base64 of 32 random bytes: signs tokens and seals what is kept at rest. The same in all processes."""
-    temporal: Temporal = Temporal()
+    temporal: TemporalAccess = TemporalAccess()
     engines: tuple[str, ...] = ()
     """The chain; empty: faster_whisper, or pocketsphinx where no Whisper can run."""
     whisper_model: str | None = None

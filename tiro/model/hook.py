@@ -55,3 +55,15 @@ class WebhookSecrets(msgspec.Struct, frozen=True):
     next: bytes | None = None
     previous: bytes | None = None
     previous_until: datetime | None = None
+
+
+class DeliveryTask(msgspec.Struct, frozen=True):
+    """What the delivery's workflow is told: which event, and after how many seconds each attempt is made."""
+
+    event_id: str
+    delays_s: tuple[float, ...]
+
+
+def delays_s(dialect: str, scale: float = 1.0) -> tuple[float, ...]:
+    """The dialect's schedule, stretched by `scale`."""
+    return tuple(float(at) * scale for at in SCHEDULES_S[dialect])

@@ -1,0 +1,38 @@
+"""How the cluster is reached: one lazy client, so that a server that is away delays work and stops nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.service import RetryConfig, TLSConfig
+
+from tiro.adapters.temporal.converter import DATA_CONVERTER
+from tiro.model.errors import Permanent
+from tiro.model.temporal import TemporalAccess
+
+_RETRIES = RetryConfig(initial_interval_millis=100, max_interval_millis=2000, max_elapsed_time_millis=8000, max_retries=5)
+
+
+async def connect(settings: TemporalAccess, *, lazy: bool = True) -> Client:
+    """A client of the namespace. With `lazy` the first call connects. Raises Permanent `invalid_setting` without an address."""
+    if not settings.address:
+        raise Permanent("invalid_setting", "TEMPORAL_ADDRESS is not set, and no embedded server was started.", param="TEMPORAL_ADDRESS")
+    return await Client.connect(
+        settings.address,
+        namespace=settings.namespace,
+        api_key=settings.api_key,
+        tls=_tls(settings),
+        data_converter=DATA_CONVERTER,
+        retry_config=_RETRIES,
+        lazy=lazy,
+    )
+
+
+def _tls(settings: TemporalAccess) -> bool | TLSConfig:
+    if settings.tls_client_cert and settings.tls_client_key:
+        return TLSConfig(
+            client_cert=Path(settings.tls_client_cert).read_bytes(),
+            client_private_key=Path(settings.tls_client_key).read_bytes(),
+        )
+    return settings.tls or settings.api_key is not None

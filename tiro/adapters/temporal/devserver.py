@@ -1,0 +1,137 @@
+"""The Temporal server beside `tiro up`: a child in its own session that dies with its parent and is restarted when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from tiro.adapters.temporal.names import SEARCH_ATTRIBUTES
+from tiro.model.errors import Transient
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
+_DYNAMIC = ("matching.useNewMatcher=true", "matching.enableFairness=true")
+
+
+class DevServerPlace(msgspec.Struct, frozen=True):
+    """Where a dev server listens and keeps its file. `database` None: in memory."""
+
+    database: Path | None
+    log: Path
+    port: int
+    ui_port: int
+
+    @property
+    def address(self) -> str:
+        """For clients."""
+        return f"127.0.0.1:{self.port}"
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class DevServer:
+    """`temporal server start-dev`, kept alive between `start` and `stop`."""
+
+    def __init__(self, binary: Path, place: DevServerPlace) -> None:
+        self.place = place
+        self._binary = binary
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the server now running."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def start(self, timeout_s: float = 30.0) -> None:
+        """Returns when the server takes connections. Raises Transient `temporal_unavailable`."""
+        await self._launch()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._listening()
+        except TimeoutError:
+            raise Transient("temporal_unavailable", f"The Temporal server did not listen within {timeout_s:.0f} s.") from None
+        self._keeper = asyncio.create_task(self._keep(), name="temporal-dev-server")
+
+    async def stop(self) -> None:
+        """SIGTERM, then SIGKILL after 10 s."""
+        if self._keeper:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            async with asyncio.timeout(10):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _launch(self) -> None:
+        place = self.place
+        arguments = ["server", "start-dev", "--ip", "127.0.0.1", "--ui-ip", "127.0.0.1", "--log-level", "error"]
+        arguments += ["--port", str(place.port), "--ui-port", str(place.ui_port)]
+        if place.database is not None:
+            arguments += ["--db-filename", str(place.database)]
+            arguments += [piece for pragma in _PRAGMAS for piece in ("--sqlite-pragma", pragma)]
+        for value in _DYNAMIC:
+            arguments += ["--dynamic-config-value", value]
+        for key in SEARCH_ATTRIBUTES:
+            arguments += ["--search-attribute", f"{key.name}={_TYPE_NAMES[key.name]}"]
+        with place.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                str(self._binary), *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, preexec_fn=_dying_with(os.getpid()),
+            )  # fmt: skip
+
+    async def _listening(self) -> None:
+        while True:
+            if self._process is None or self._process.returncode is not None:
+                raise Transient("temporal_unavailable", f"The Temporal server ended at once; see {self.place.log}.")
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.place.port)
+            except OSError:
+                await asyncio.sleep(0.1)
+                continue
+            writer.close()
+            return
+
+    async def _keep(self) -> None:
+        while True:
+            assert self._process is not None
+            await self._process.wait()
+            await asyncio.sleep(1)
+            await self._launch()
+
+
+_TYPE_NAMES = {
+    key.name: {"TiroFlags": "KeywordList", "TiroAudioSeconds": "Int"}.get(key.name, "Keyword") for key in SEARCH_ATTRIBUTES
+}
+
+
+def _dying_with(parent: int) -> Callable[[], None]:
+    """What a child runs before it becomes the server: its kernel ends it when `parent` goes, however that goes."""
+
+    def bind() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return bind

@@ -1,0 +1,36 @@
+"""The names under which Temporal knows us. Operators filter and script by them; they change only by an ADR."""
+
+from __future__ import annotations
+
+from temporalio.common import SearchAttributeKey
+
+CONTROL = "tiro-control"
+MEDIA = "tiro-media"
+SPEECH = "tiro-speech"
+VOICES = "tiro-voices"
+DELIVER = "tiro-deliver"
+QUEUES: dict[str, str] = {"control": CONTROL, "media": MEDIA, "speech": SPEECH, "voices": VOICES, "deliver": DELIVER}
+"""Short name, as `worker.py --queue` takes it -> task queue."""
+
+TRANSCRIPTION = "Transcription"
+DELIVERY = "Delivery"
+UPKEEP = "Upkeep"
+
+ACCOUNT = SearchAttributeKey.for_keyword("TiroAccount")
+DIALECT = SearchAttributeKey.for_keyword("TiroDialect")
+STATUS = SearchAttributeKey.for_keyword("TiroStatus")
+ERROR_CODE = SearchAttributeKey.for_keyword("TiroErrorCode")
+BATCH = SearchAttributeKey.for_keyword("TiroBatch")
+FLAGS = SearchAttributeKey.for_keyword_list("TiroFlags")
+AUDIO_SECONDS = SearchAttributeKey.for_int("TiroAudioSeconds")
+SEARCH_ATTRIBUTES = (ACCOUNT, DIALECT, STATUS, ERROR_CODE, BATCH, FLAGS, AUDIO_SECONDS)
+
+
+def job_workflow_id(job_id: str, run: int) -> str:
+    """`job/<job id>/<run>`."""
+    return f"job/{job_id}/{run}"
+
+
+def delivery_workflow_id(event_id: str) -> str:
+    """`deliver/<event id>`."""
+    return f"deliver/{event_id}"

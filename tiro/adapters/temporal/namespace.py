@@ -1,0 +1,59 @@
+"""What a namespace must have before work begins: our search attributes and our schedules. Made again harmlessly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import timedelta
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+)
+
+from tiro.adapters.temporal import names
+
+UPKEEP_EVERY = timedelta(minutes=10)
+UPKEEP_ID = "tiro/upkeep"
+
+
+async def missing_attributes(client: Client) -> list[str]:
+    """Names of our search attributes that the namespace does not have."""
+    answer = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
+    return [key.name for key in names.SEARCH_ATTRIBUTES if key.name not in answer.custom_attributes]
+
+
+async def prepare_namespace(client: Client) -> list[str]:
+    """Register what is missing, and put the schedules in place. Returns the names of the attributes that were added."""
+    missing = await missing_attributes(client)
+    if missing:
+        types = {key.name: IndexedValueType.ValueType(int(key.indexed_value_type)) for key in names.SEARCH_ATTRIBUTES}
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes={name: types[name] for name in missing})
+        )
+        while await missing_attributes(client):
+            await asyncio.sleep(0.2)
+    await _put_schedule(client)
+    return missing
+
+
+async def _put_schedule(client: Client) -> None:
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(names.UPKEEP, id="upkeep", task_queue=names.CONTROL, static_summary="purge, reconcile"),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=UPKEEP_EVERY)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+    )
+    try:
+        await client.create_schedule(UPKEEP_ID, schedule)
+    except ScheduleAlreadyRunningError:
+        with contextlib.suppress(ScheduleAlreadyRunningError):
+            await client.get_schedule_handle(UPKEEP_ID).update(lambda _: ScheduleUpdate(schedule=schedule))

@@ -1,0 +1,159 @@
+"""The `Orchestrator` port on a Temporal client: workflows are started and steered by name, and no call waits long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
+from temporalio.common import (
+    Priority,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from tiro.adapters.temporal import names
+from tiro.model.errors import Conflict, Transient
+from tiro.model.hook import Delivery, DeliveryTask
+from tiro.ports import Launch
+
+T = TypeVar("T")
+_GONE = {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}
+
+
+class TemporalOrchestrator:
+    """Starts what was ordered. Ids and numbers are all that Temporal learns."""
+
+    def __init__(self, client: Client, *, patience_s: float = 2.0, query_patience_s: float = 0.3) -> None:
+        self._client = client
+        self._patience_s = patience_s
+        self._query_patience_s = query_patience_s
+
+    async def start_transcription(self, launch: Launch) -> None:
+        """Start `job/<job id>/<run>`; one that exists counts as started."""
+        await self._start(
+            names.TRANSCRIPTION,
+            launch,
+            workflow_id=names.job_workflow_id(launch.job_id, launch.run),
+            queue=names.CONTROL,
+            priority=Priority(priority_key=launch.priority, fairness_key=launch.account_id, fairness_weight=launch.weight),
+            attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(names.ACCOUNT, launch.account_id),
+                    SearchAttributePair(names.DIALECT, launch.dialect),
+                    SearchAttributePair(names.STATUS, "processing"),
+                    SearchAttributePair(names.FLAGS, list(launch.flags)),
+                ]
+            ),
+            summary=launch.summary or "transcribe",
+        )
+
+    async def start_delivery(self, delivery: Delivery, task: DeliveryTask) -> None:
+        """Start `deliver/<event id>`; one that exists counts as started."""
+        await self._start(
+            names.DELIVERY,
+            task,
+            workflow_id=names.delivery_workflow_id(delivery.event_id),
+            queue=names.CONTROL,
+            priority=Priority(priority_key=3, fairness_key=host_key(delivery.url)),
+            attributes=TypedSearchAttributes([SearchAttributePair(names.ACCOUNT, delivery.account_id)]),
+            summary=f"deliver {delivery.event}",
+        )
+
+    async def cancel(self, job_id: str, run: int) -> None:
+        """Native cancel; one that is gone counts as cancelled."""
+        try:
+            await self._patiently(self._handle(job_id, run).cancel())
+        except RPCError as error:
+            if error.status not in _GONE:
+                raise _unavailable() from None
+
+    async def steer(self, job_id: str, run: int, update: str, *args: Any) -> None:
+        """An update: `pause`, `resume`, `reprioritize`. Conflict `job_ended` when the workflow is gone."""
+        try:
+            await self._patiently(self._handle(job_id, run).execute_update(update, args=list(args)), 10.0)
+        except WorkflowUpdateFailedError:
+            raise Conflict("job_ended", "The job does not take this now.") from None
+        except RPCError as error:
+            if error.status in _GONE:
+                raise Conflict("job_ended", "The job has ended.") from None
+            raise _unavailable() from None
+
+    async def announce_span(self, job_id: str, run: int, index: int) -> None:
+        """Signal `span_ready`; a workflow that is gone needs it no more."""
+        try:
+            await self._patiently(self._handle(job_id, run).signal("span_ready", index), 10.0)
+        except RPCError as error:
+            if error.status not in _GONE:
+                raise _unavailable() from None
+
+    async def progress(self, job_id: str, run: int) -> dict[str, Any] | None:
+        """The workflow's own answer, or None when it does not come at once."""
+        patience = timedelta(seconds=self._query_patience_s)
+        try:
+            answer: dict[str, Any] = await self._patiently(
+                self._handle(job_id, run).query("progress", rpc_timeout=patience), self._query_patience_s * 2
+            )
+        except (RPCError, Transient):
+            return None
+        return answer
+
+    async def is_running(self, job_id: str, run: int) -> bool:
+        """By `describe`: False when it is closed or unknown."""
+        try:
+            description = await self._patiently(self._handle(job_id, run).describe())
+        except RPCError as error:
+            if error.status in _GONE:
+                return False
+            raise _unavailable() from None
+        return description.status == WorkflowExecutionStatus.RUNNING
+
+    def _handle(self, job_id: str, run: int) -> Any:
+        return self._client.get_workflow_handle(names.job_workflow_id(job_id, run))
+
+    async def _start(
+        self, name: str, argument: Any, *, workflow_id: str, queue: str, priority: Priority, attributes: TypedSearchAttributes, summary: str
+    ) -> None:
+        try:
+            await self._patiently(
+                self._client.start_workflow(
+                    name,
+                    argument,
+                    id=workflow_id,
+                    task_queue=queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    priority=priority,
+                    search_attributes=attributes,
+                    static_summary=summary,
+                )
+            )
+        except WorkflowAlreadyStartedError:
+            return
+        except RPCError:
+            raise _unavailable() from None
+
+    async def _patiently(self, call: Awaitable[T], patience_s: float | None = None) -> T:
+        """A refused server takes 10 s to say so and a hung one 30 s; nobody here waits for that."""
+        try:
+            async with asyncio.timeout(patience_s or self._patience_s):
+                return await call
+        except (TimeoutError, RuntimeError):
+            raise _unavailable() from None
+
+
+def host_key(url: str) -> str:
+    """A receiver's fairness key: a digest, since host names of customers are not for histories."""
+    return "host_" + sha256((urlsplit(url).hostname or "").encode()).hexdigest()[:16]
+
+
+def _unavailable() -> Transient:
+    return Transient("temporal_unavailable", "The Temporal server does not answer.")
