@@ -87,7 +87,9 @@ _TEMPORAL: dict[str, str] = {
 }
 
 
-def read(environ: Mapping[str, str], toml: Path | None = None, defaults: Mapping[str, object] | None = None) -> Settings:
+def read(
+    environ: Mapping[str, str], toml: Path | None = None, defaults: Mapping[str, object] | None = None
+) -> Settings:
     """Settings from `defaults`, then the file, then the environment (later wins). Raises Invalid `invalid_setting` naming the variable.
 
     The file has the same names as the environment, in lower case and without `TIRO_` (`span_s = 120`, `engines = ["pocketsphinx"]`).
@@ -98,7 +100,9 @@ def read(environ: Mapping[str, str], toml: Path | None = None, defaults: Mapping
         if not name.startswith("TIRO_") or name in _OURS_ELSEWHERE:
             continue
         if name not in _NAMES:
-            raise Invalid("invalid_setting", f"{name} is not a setting of Tiro. Known: {', '.join(sorted(_NAMES))}.", param=name)
+            raise Invalid(
+                "invalid_setting", f"{name} is not a setting of Tiro. Known: {', '.join(sorted(_NAMES))}.", param=name
+            )
         field = _NAMES[name]
         values[field] = _split(raw) if field in _LISTS else raw
     values["temporal"] = {field: environ[name] for name, field in _TEMPORAL.items() if environ.get(name)}
@@ -121,21 +125,39 @@ def _from_file(path: Path) -> dict[str, object]:
     known = {name.removeprefix("TIRO_").lower(): field for name, field in _NAMES.items()}
     for name in table:
         if name not in known:
-            raise Invalid("invalid_setting", f"{name} in {path.name} is not a setting. Known: {', '.join(sorted(known))}.", param=name)
+            raise Invalid(
+                "invalid_setting",
+                f"{name} in {path.name} is not a setting. Known: {', '.join(sorted(known))}.",
+                param=name,
+            )
     return {known[name]: value for name, value in table.items()}
 
 
 def _checked(settings: Settings) -> Settings:
     _require(60 <= settings.span_s <= 240, "TIRO_SPAN_S", "must lie between 60 and 240 seconds")
-    _require(settings.diarizer is None or settings.diarizer in DIARIZERS, "TIRO_DIARIZER", f"must be one of {', '.join(DIARIZERS)}")
+    _require(
+        settings.diarizer is None or settings.diarizer in DIARIZERS,
+        "TIRO_DIARIZER",
+        f"must be one of {', '.join(DIARIZERS)}",
+    )
     _require(settings.replicas is None or settings.replicas >= 1, "TIRO_REPLICAS", "must be at least 1")
-    _require(urlsplit(settings.public_url).scheme in {"http", "https"}, "TIRO_PUBLIC_URL", "must be an http or https address")
-    _require(urlsplit(settings.blobs_url).scheme in {"file", "s3", "memory"}, "TIRO_BLOBS", "must be file:///folder or s3://bucket/prefix")
+    _require(
+        urlsplit(settings.public_url).scheme in {"http", "https"}, "TIRO_PUBLIC_URL", "must be an http or https address"
+    )
+    _require(
+        urlsplit(settings.blobs_url).scheme in {"file", "s3", "memory"},
+        "TIRO_BLOBS",
+        "must be file:///folder or s3://bucket/prefix",
+    )
     for cidr in settings.egress_allow:
         try:
             ipaddress.ip_network(cidr)
         except ValueError:
-            raise Invalid("invalid_setting", f"TIRO_EGRESS_ALLOW: {cidr} is not a CIDR such as 10.1.0.0/16.", param="TIRO_EGRESS_ALLOW") from None
+            raise Invalid(
+                "invalid_setting",
+                f"TIRO_EGRESS_ALLOW: {cidr} is not a CIDR such as 10.1.0.0/16.",
+                param="TIRO_EGRESS_ALLOW",
+            ) from None
     return settings
 
 

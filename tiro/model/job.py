@@ -12,7 +12,9 @@ from tiro.model.request import JobOptions, Source
 
 JobState = Literal["queued", "processing", "completed", "failed", "cancelled"]
 Outcome = Literal["completed", "failed", "cancelled"]
-Stage = Literal["queued", "fetching", "preparing", "detecting", "transcribing", "diarizing", "merging", "publishing", "ended"]
+Stage = Literal[
+    "queued", "fetching", "preparing", "detecting", "transcribing", "diarizing", "merging", "publishing", "ended"
+]
 
 ENDED: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
 

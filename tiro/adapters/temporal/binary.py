@@ -60,7 +60,9 @@ async def _downloaded(folder: Path) -> bool:
     staging.mkdir(exist_ok=True)
     try:
         async with asyncio.timeout(120):
-            environment = await WorkflowEnvironment.start_local(download_dest_dir=str(staging), dev_server_log_level="never")
+            environment = await WorkflowEnvironment.start_local(
+                download_dest_dir=str(staging), dev_server_log_level="never"
+            )
             await environment.shutdown()
     except (RuntimeError, TimeoutError, OSError):
         return False

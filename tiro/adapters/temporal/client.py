@@ -11,13 +11,19 @@ from tiro.adapters.temporal.converter import DATA_CONVERTER
 from tiro.model.errors import Permanent
 from tiro.model.temporal import TemporalAccess
 
-_RETRIES = RetryConfig(initial_interval_millis=100, max_interval_millis=2000, max_elapsed_time_millis=8000, max_retries=5)
+_RETRIES = RetryConfig(
+    initial_interval_millis=100, max_interval_millis=2000, max_elapsed_time_millis=8000, max_retries=5
+)
 
 
 async def connect(settings: TemporalAccess, *, lazy: bool = True) -> Client:
     """A client of the namespace. With `lazy` the first call connects. Raises Permanent `invalid_setting` without an address."""
     if not settings.address:
-        raise Permanent("invalid_setting", "TEMPORAL_ADDRESS is not set, and no embedded server was started.", param="TEMPORAL_ADDRESS")
+        raise Permanent(
+            "invalid_setting",
+            "TEMPORAL_ADDRESS is not set, and no embedded server was started.",
+            param="TEMPORAL_ADDRESS",
+        )
     return await Client.connect(
         settings.address,
         namespace=settings.namespace,

@@ -64,7 +64,9 @@ class DevServer:
             async with asyncio.timeout(timeout_s):
                 await self._listening()
         except TimeoutError:
-            raise Transient("temporal_unavailable", f"The Temporal server did not listen within {timeout_s:.0f} s.") from None
+            raise Transient(
+                "temporal_unavailable", f"The Temporal server did not listen within {timeout_s:.0f} s."
+            ) from None
         self._keeper = asyncio.create_task(self._keep(), name="temporal-dev-server")
 
     async def stop(self) -> None:
@@ -122,7 +124,8 @@ class DevServer:
 
 
 _TYPE_NAMES = {
-    key.name: {"TiroFlags": "KeywordList", "TiroAudioSeconds": "Int"}.get(key.name, "Keyword") for key in SEARCH_ATTRIBUTES
+    key.name: {"TiroFlags": "KeywordList", "TiroAudioSeconds": "Int"}.get(key.name, "Keyword")
+    for key in SEARCH_ATTRIBUTES
 }
 
 

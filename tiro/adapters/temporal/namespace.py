@@ -28,7 +28,9 @@ UPKEEP_ID = "tiro/upkeep"
 
 async def missing_attributes(client: Client) -> list[str]:
     """Names of our search attributes that the namespace does not have."""
-    answer = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
+    answer = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
     return [key.name for key in names.SEARCH_ATTRIBUTES if key.name not in answer.custom_attributes]
 
 
@@ -38,7 +40,9 @@ async def prepare_namespace(client: Client) -> list[str]:
     if missing:
         types = {key.name: IndexedValueType.ValueType(int(key.indexed_value_type)) for key in names.SEARCH_ATTRIBUTES}
         await client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(namespace=client.namespace, search_attributes={name: types[name] for name in missing})
+            AddSearchAttributesRequest(
+                namespace=client.namespace, search_attributes={name: types[name] for name in missing}
+            )
         )
         while await missing_attributes(client):
             await asyncio.sleep(0.2)
@@ -48,7 +52,9 @@ async def prepare_namespace(client: Client) -> list[str]:
 
 async def _put_schedule(client: Client) -> None:
     schedule = Schedule(
-        action=ScheduleActionStartWorkflow(names.UPKEEP, id="upkeep", task_queue=names.CONTROL, static_summary="purge, reconcile"),
+        action=ScheduleActionStartWorkflow(
+            names.UPKEEP, id="upkeep", task_queue=names.CONTROL, static_summary="purge, reconcile"
+        ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=UPKEEP_EVERY)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
     )

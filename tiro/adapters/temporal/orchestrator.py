@@ -44,7 +44,9 @@ class TemporalOrchestrator:
             launch,
             workflow_id=names.job_workflow_id(launch.job_id, launch.run),
             queue=names.CONTROL,
-            priority=Priority(priority_key=launch.priority, fairness_key=launch.account_id, fairness_weight=launch.weight),
+            priority=Priority(
+                priority_key=launch.priority, fairness_key=launch.account_id, fairness_weight=launch.weight
+            ),
             attributes=TypedSearchAttributes(
                 [
                     SearchAttributePair(names.ACCOUNT, launch.account_id),
@@ -114,13 +116,21 @@ class TemporalOrchestrator:
             if error.status in _GONE:
                 return False
             raise _unavailable() from None
-        return description.status == WorkflowExecutionStatus.RUNNING
+        return bool(description.status == WorkflowExecutionStatus.RUNNING)
 
     def _handle(self, job_id: str, run: int) -> Any:
         return self._client.get_workflow_handle(names.job_workflow_id(job_id, run))
 
     async def _start(
-        self, name: str, argument: Any, *, workflow_id: str, queue: str, priority: Priority, attributes: TypedSearchAttributes, summary: str
+        self,
+        name: str,
+        argument: Any,
+        *,
+        workflow_id: str,
+        queue: str,
+        priority: Priority,
+        attributes: TypedSearchAttributes,
+        summary: str,
     ) -> None:
         try:
             await self._patiently(

@@ -1,0 +1,41 @@
+"""What the core needs from the world. Each Protocol has one contract suite that every adapter passes, fakes included.
+
+Two colours: what waits on a database or on Temporal is `async`; what blocks on a disk, a socket or a decoder is plain and is
+called from a thread. A blocking call that lasts takes `stop`, an event that is set when its result is no longer wanted.
+"""
+
+from tiro.ports.audio import Samples
+from tiro.ports.content import Blobs, BlobWriter
+from tiro.ports.flow import Launch, Orchestrator
+from tiro.ports.media import Answer, Courier, Fetched, Fetcher, PreparedEnd, PreparedSpan, Preparer
+from tiro.ports.records import Accounts, Hooks, Jobs, Ledger, Records, Transaction
+from tiro.ports.speech import Diarizer, Engine, SpanAudio, Urgency
+from tiro.ports.world import Clock, Ids, Vault
+
+__all__ = [
+    "Accounts",
+    "Answer",
+    "BlobWriter",
+    "Blobs",
+    "Clock",
+    "Courier",
+    "Diarizer",
+    "Engine",
+    "Fetched",
+    "Fetcher",
+    "Hooks",
+    "Ids",
+    "Jobs",
+    "Launch",
+    "Ledger",
+    "Orchestrator",
+    "PreparedEnd",
+    "PreparedSpan",
+    "Preparer",
+    "Records",
+    "Samples",
+    "SpanAudio",
+    "Transaction",
+    "Urgency",
+    "Vault",
+]

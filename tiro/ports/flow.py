@@ -1,0 +1,54 @@
+"""What the core asks of Temporal."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from tiro.model.hook import Delivery, DeliveryTask
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """What Temporal is told when a run starts. Ids and numbers only."""
+
+    job_id: str
+    run: int
+    account_id: str
+    dialect: str
+    weight: float
+    priority: int = 3
+    flags: tuple[str, ...] = ()
+    summary: str = ""
+
+
+class Orchestrator(Protocol):
+    """Starts and steers workflows by name. Every call gives up after a short time with Transient `temporal_unavailable`."""
+
+    async def start_transcription(self, launch: Launch) -> None:
+        """Start `job/<job id>/<run>`; one that exists counts as started."""
+        ...
+
+    async def start_delivery(self, delivery: Delivery, task: DeliveryTask) -> None:
+        """Start `deliver/<event id>`; one that exists counts as started."""
+        ...
+
+    async def cancel(self, job_id: str, run: int) -> None:
+        """Native cancel; one that is gone counts as cancelled."""
+        ...
+
+    async def steer(self, job_id: str, run: int, update: str, *args: Any) -> None:
+        """An update: `pause`, `resume`, `reprioritize`. Conflict `job_ended` when the workflow is gone."""
+        ...
+
+    async def announce_span(self, job_id: str, run: int, index: int) -> None:
+        """Tell a running workflow that a span is final; one that is gone needs it no more."""
+        ...
+
+    async def progress(self, job_id: str, run: int) -> dict[str, Any] | None:
+        """The workflow's own answer, or None when it does not come at once."""
+        ...
+
+    async def is_running(self, job_id: str, run: int) -> bool:
+        """By `describe`: False when it is closed or unknown."""
+        ...

@@ -1,0 +1,202 @@
+"""The database: accounts, jobs, the ledger, webhooks, in one transaction at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from tiro.model.account import Account, ApiKey
+from tiro.model.hook import Attempt, Delivery, DeliveryState, WebhookSecrets
+from tiro.model.job import Ending, Job, JobPatch, JobState, Order
+from tiro.model.ledger import Charge, Entry, HoldTerms, Usage
+
+
+class Accounts(Protocol):
+    """Accounts, keys and webhook secrets."""
+
+    async def add(self, account: Account) -> None: ...
+    async def get(self, account_id: str) -> Account | None: ...
+    async def all(self) -> list[Account]: ...
+    async def save(self, account: Account) -> None:
+        """Everything but `running`, which only admission and `finish` change."""
+        ...
+
+    async def add_key(self, key: ApiKey) -> None: ...
+    async def key_by_sha256(self, sha256: str) -> ApiKey | None: ...
+    async def key(self, key_id: str) -> ApiKey | None: ...
+    async def keys(self, account_id: str | None = None) -> list[ApiKey]: ...
+    async def touch_key(self, key_id: str, at: datetime) -> None: ...
+    async def revoke_key(self, key_id: str, at: datetime) -> bool:
+        """False when there is none or it was revoked before."""
+        ...
+
+    async def webhook_secrets(self, account_id: str) -> WebhookSecrets | None: ...
+    async def save_webhook_secrets(self, account_id: str, secrets: WebhookSecrets) -> None: ...
+
+
+class Jobs(Protocol):
+    """Job rows and the orders that Temporal must be given. Every change of state is conditional on the state before."""
+
+    async def add(self, job: Job) -> None:
+        """A new row, `queued`."""
+        ...
+
+    async def get(self, job_id: str, account_id: str | None = None) -> Job | None:
+        """None when there is none, or it is another account's, or (with `account_id`) it is deleted."""
+        ...
+
+    async def page(
+        self,
+        account_id: str | None,
+        *,
+        dialect: str | None = None,
+        state: JobState | None = None,
+        changed_since: datetime | None = None,
+        after: tuple[datetime, str] | None = None,
+        limit: int = 50,
+    ) -> list[Job]:
+        """Newest change first (`changed_at`, then id), deleted ones left out; `after` is the last seen (changed_at, job_id)."""
+        ...
+
+    async def count_open(self, account_id: str) -> int:
+        """Queued and processing."""
+        ...
+
+    async def admit(self, now: datetime, caps: Mapping[str, int], limit: int = 100) -> list[Order]:
+        """Give free slots to queued jobs, oldest first per account, while `running < caps[plan]`; one transaction writes slot and order."""
+        ...
+
+    async def orders(self, limit: int = 100) -> list[Order]:
+        """What Temporal has not been told yet, oldest first."""
+        ...
+
+    async def add_order(self, order: Order) -> None:
+        """Write an order; the same one twice is one."""
+        ...
+
+    async def drop_order(self, order: Order) -> None:
+        """It is known to have begun."""
+        ...
+
+    async def claim(self, job_id: str, run: int, claim: str, now: datetime) -> Job | None:
+        """queued -> processing for this run, removing its order; the same claim again gets the job again; otherwise None."""
+        ...
+
+    async def patch(self, job_id: str, run: int, patch: JobPatch, now: datetime) -> bool:
+        """Change a job that runs (state processing, this run); False when it no longer does. `changed_at` stays: it is the state's."""
+        ...
+
+    async def span_done(self, job_id: str, run: int, plan: str, index: int) -> int | None:
+        """Count a span once, however often it is reported; the number done so far, None when this run is over."""
+        ...
+
+    async def finish(self, job_id: str, run: int, ending: Ending, now: datetime, purge_after: datetime) -> Job | None:
+        """Into an ended state once, giving the slot back and dropping its start order; None when it had ended."""
+        ...
+
+    async def begin_upload(self, job_id: str, account_id: str, now: datetime) -> None:
+        """Bytes are about to arrive below this job's prefix; `add` of the job ends it."""
+        ...
+
+    async def drop_upload(self, job_id: str) -> None:
+        """The upload was given up and its bytes are gone."""
+        ...
+
+    async def stale_uploads(self, before: datetime, limit: int = 100) -> list[str]:
+        """Ids of jobs whose upload began before that moment and never became a job."""
+        ...
+
+    async def retry(self, job_id: str, now: datetime) -> Job | None:
+        """failed or cancelled -> queued as the next run, errors and billing cleared; None when its state does not allow it."""
+        ...
+
+    async def mark_deleted(self, job_id: str, now: datetime) -> None:
+        """The tombstone. Kept when set before."""
+        ...
+
+    async def is_deleted(self, job_id: str) -> bool:
+        """Whether the tombstone stands (or the row is gone)."""
+        ...
+
+    async def purgeable(self, now: datetime, limit: int = 100) -> list[Job]:
+        """Ended jobs whose `purge_after` has passed and whose source is not yet marked deleted, and deleted jobs not yet swept."""
+        ...
+
+    async def mark_source_deleted(self, job_id: str, now: datetime) -> None:
+        """The listing of its source and spans came back empty."""
+        ...
+
+    async def count_failure(self, job_id: str, run: int, station: str, index: int, code: str) -> int:
+        """Raise and return how often this station of this run failed with this code."""
+        ...
+
+    async def running_since(self, before: datetime, limit: int = 100) -> list[Job]:
+        """Processing jobs that started before that moment (for reconciling with Temporal)."""
+        ...
+
+
+class Ledger(Protocol):
+    """Minutes and overage. A balance is guarded by one conditional update; every call may be repeated."""
+
+    async def hold(
+        self, account_id: str, job_id: str, run: int, seconds: int, month: str, terms: HoldTerms, now: datetime
+    ) -> Entry:
+        """Hold seconds (or return the hold that stands). Raises QuotaExceeded with `minutes_remaining`, `minutes_required`."""
+        ...
+
+    async def extend(self, job_id: str, run: int, seconds: int, terms: HoldTerms, now: datetime) -> Entry:
+        """Bring the hold to `seconds` in all (never less), in the hold's month. Raises QuotaExceeded."""
+        ...
+
+    async def capture(self, job_id: str, run: int, seconds: int, terms: HoldTerms, now: datetime) -> Charge:
+        """Charge at most what is held, once, and release the rest; repeated: the same charge. No hold: a charge of 0."""
+        ...
+
+    async def release(self, job_id: str, run: int, now: datetime) -> None:
+        """Give the hold back; nothing happens without an open hold."""
+        ...
+
+    async def usage(self, account_id: str, month: str) -> Usage: ...
+    async def entries(self, account_id: str, month: str | None = None) -> list[Entry]: ...
+
+
+class Hooks(Protocol):
+    """Deliveries and their attempts."""
+
+    async def add(self, delivery: Delivery) -> None:
+        """The same event twice is one."""
+        ...
+
+    async def get(self, event_id: str) -> Delivery | None: ...
+    async def of_job(self, job_id: str) -> list[Delivery]: ...
+    async def record(self, attempt: Attempt, state: DeliveryState, next_attempt_at: datetime | None) -> Delivery | None:
+        """Write an attempt (numbered; the same number twice is one) and the delivery's state; None when there is none."""
+        ...
+
+    async def set_state(self, event_id: str, state: DeliveryState) -> None: ...
+    async def attempts(self, event_id: str) -> list[Attempt]: ...
+
+
+class Transaction(Protocol):
+    """One unit of work: everything done through it is committed together or not at all."""
+
+    accounts: Accounts
+    jobs: Jobs
+    ledger: Ledger
+    hooks: Hooks
+
+
+class Records(Protocol):
+    """The database."""
+
+    def begin(self) -> AbstractAsyncContextManager[Transaction]:
+        """Commits when left normally, rolls back on any exception. Raises Transient `database_unavailable`."""
+        ...
+
+    async def now(self) -> datetime:
+        """The database's own clock (for measuring skew)."""
+        ...
+
+    async def close(self) -> None: ...
