@@ -63,6 +63,12 @@ def month_of(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m}"
 
 
+def month_after(moment: datetime) -> datetime:
+    """The first moment of the next month in UTC: when minutes begin anew."""
+    utc = moment.astimezone(UTC)
+    return datetime(utc.year + utc.month // 12, utc.month % 12 + 1, 1, tzinfo=UTC)
+
+
 def split(seconds: int, remaining_s: int | None) -> tuple[int, int]:
     """(included, overage) seconds when `remaining_s` of the month are left (None: unmetered)."""
     if remaining_s is None:

@@ -9,6 +9,22 @@ import msgspec
 Task = Literal["transcribe", "translate"]
 
 
+class EngineFacts(msgspec.Struct, frozen=True):
+    """What is known of an engine without loading it. `languages` None: any of the service's list. `detects`: finds the language itself."""
+
+    id: str
+    model: str
+    languages: frozenset[str] | None = None
+    tasks: frozenset[str] = frozenset({"transcribe"})
+    detects: bool = True
+
+    def can(self, language: str | None, task: str) -> bool:
+        """Whether it can do this task in this language (None: not known yet)."""
+        if task not in self.tasks:
+            return False
+        return language is None or self.languages is None or language in self.languages
+
+
 class EngineOptions(msgspec.Struct, frozen=True):
     """What all windows of one call share. `language` None: the engine finds it. `vocabulary` biases, it never inserts."""
 

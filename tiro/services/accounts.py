@@ -1,0 +1,207 @@
+"""Who asks: accounts are made, keys are made, checked and revoked, plans and webhook secrets are changed."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from datetime import timedelta
+from hashlib import sha256
+
+import msgspec
+
+from tiro.model.account import PLANS, Account, ApiKey
+from tiro.model.errors import Conflict, Invalid, NotFound, Unauthenticated
+from tiro.model.hook import WebhookSecrets
+from tiro.model.ledger import Usage, month_of
+from tiro.ports import Clock, Ids, Records, Transaction, Vault
+
+KEY_PREFIX = "tsk_live_"
+PREVIOUS_SECRET_FOR = timedelta(hours=24)
+
+
+class NewKey(msgspec.Struct, frozen=True):
+    """A key at the one moment when its text is known."""
+
+    key: ApiKey
+    text: str
+
+
+class Accounts:
+    """Accounts and how they prove who they are. Key texts are shown once and kept as sha256 only."""
+
+    def __init__(self, records: Records, vault: Vault, clock: Clock, ids: Ids) -> None:
+        self._records = records
+        self._vault = vault
+        self._clock = clock
+        self._ids = ids
+
+    async def create(
+        self,
+        name: str,
+        plan: str = "free",
+        *,
+        email: str | None = None,
+        verified: bool = False,
+        unmetered: bool = False,
+    ) -> Account:
+        """A new account with a webhook secret. Raises Invalid for an unknown plan."""
+        _known_plan(plan)
+        account = Account(
+            account_id=self._ids.new("acct"),
+            name=name,
+            plan=plan,
+            created_at=self._clock.now(),
+            email=email,
+            verified=verified,
+            unmetered=unmetered,
+            overage=unmetered,
+        )
+        async with self._records.begin() as tx:
+            await tx.accounts.add(account)
+            await tx.accounts.save_webhook_secrets(account.account_id, WebhookSecrets(active=self._new_secret()))
+        return account
+
+    async def get(self, account_id: str) -> Account:
+        """Raises NotFound."""
+        async with self._records.begin() as tx:
+            return await _existing(tx, account_id)
+
+    async def all(self) -> list[Account]:
+        """Every account, oldest first."""
+        async with self._records.begin() as tx:
+            return await tx.accounts.all()
+
+    async def change(
+        self,
+        account_id: str,
+        *,
+        plan: str | None = None,
+        overage: bool | None = None,
+        queueing: bool | None = None,
+        suspended: bool | None = None,
+    ) -> Account:
+        """Change what is given; it holds from the next request on. Raises NotFound, Invalid."""
+        if plan is not None:
+            _known_plan(plan)
+        wanted = {"plan": plan, "overage": overage, "queueing": queueing, "suspended": suspended}
+        async with self._records.begin() as tx:
+            account = await _existing(tx, account_id)
+            account = msgspec.structs.replace(
+                account, **{name: value for name, value in wanted.items() if value is not None}
+            )
+            await tx.accounts.save(account)
+        return account
+
+    async def usage(self, account_id: str, month: str | None = None) -> Usage:
+        """Seconds and money of a month (`YYYY-MM`; None: this one)."""
+        async with self._records.begin() as tx:
+            await _existing(tx, account_id)
+            return await tx.ledger.usage(account_id, month or month_of(self._clock.now()))
+
+    async def create_key(self, account_id: str, name: str) -> NewKey:
+        """A new key. Raises NotFound, Conflict `too_many_keys` (the plan's cap)."""
+        text = KEY_PREFIX + urlsafe_b64encode(self._ids.secret(32)).rstrip(b"=").decode()
+        key = ApiKey(
+            key_id=self._ids.new("key"),
+            account_id=account_id,
+            name=name,
+            sha256=digest(text),
+            hint=text[-4:],
+            created_at=self._clock.now(),
+        )
+        async with self._records.begin() as tx:
+            account = await _existing(tx, account_id)
+            cap = PLANS[account.plan].max_keys
+            if sum(1 for other in await tx.accounts.keys(account_id) if other.revoked_at is None) >= cap:
+                raise Conflict("too_many_keys", f"This plan allows {cap} keys; revoke one first.", limit=cap)
+            await tx.accounts.add_key(key)
+        return NewKey(key, text)
+
+    async def keys(self, account_id: str | None = None) -> list[ApiKey]:
+        """Keys of one account, or all."""
+        async with self._records.begin() as tx:
+            return await tx.accounts.keys(account_id)
+
+    async def revoke_key(self, key_id: str) -> None:
+        """From now on the key, and every token made from it, is refused. Raises NotFound."""
+        async with self._records.begin() as tx:
+            if not await tx.accounts.revoke_key(key_id, self._clock.now()):
+                raise NotFound("key_not_found", "There is no such key, or it was revoked before.")
+
+    async def by_key(self, text: str) -> tuple[Account, ApiKey]:
+        """Who holds this key. Raises Unauthenticated `invalid_api_key` alike for unknown, revoked and suspended."""
+        async with self._records.begin() as tx:
+            key = await tx.accounts.key_by_sha256(digest(text))
+            account = await self._holder(tx, key)
+            assert key is not None
+            await tx.accounts.touch_key(key.key_id, self._clock.now())
+            return account, key
+
+    async def by_key_id(self, key_id: str) -> Account:
+        """Who holds the key that a token was made from, as long as it is not revoked. Raises Unauthenticated."""
+        async with self._records.begin() as tx:
+            return await self._holder(tx, await tx.accounts.key(key_id))
+
+    async def webhook_secret(self, account_id: str, *, upcoming: bool = False) -> str:
+        """The secret that signs now (or with `upcoming` the one made by `rotate`). Raises NotFound."""
+        async with self._records.begin() as tx:
+            secrets = await _secrets(tx, account_id)
+        sealed = secrets.next if upcoming else secrets.active
+        if sealed is None:
+            raise NotFound("no_next_secret", "There is no next secret; make one first.")
+        return self._vault.open(sealed).decode()
+
+    async def next_webhook_secret(self, account_id: str) -> str:
+        """Make the next secret (or show the one that waits); signing goes on with the active one."""
+        async with self._records.begin() as tx:
+            secrets = await _secrets(tx, account_id)
+            if secrets.next is None:
+                secrets = msgspec.structs.replace(secrets, next=self._new_secret())
+                await tx.accounts.save_webhook_secrets(account_id, secrets)
+        assert secrets.next is not None
+        return self._vault.open(secrets.next).decode()
+
+    async def activate_webhook_secret(self, account_id: str) -> None:
+        """Sign with the next secret; the one before signs along for 24 h. Raises Conflict without a next one."""
+        async with self._records.begin() as tx:
+            secrets = await _secrets(tx, account_id)
+            if secrets.next is None:
+                raise Conflict("no_next_secret", "There is no next secret; make one first.")
+            rotated = WebhookSecrets(
+                active=secrets.next,
+                previous=secrets.active,
+                previous_until=self._clock.now() + PREVIOUS_SECRET_FOR,
+            )
+            await tx.accounts.save_webhook_secrets(account_id, rotated)
+
+    def _new_secret(self) -> bytes:
+        return self._vault.seal(b"whsec_" + urlsafe_b64encode(self._ids.secret(32)).rstrip(b"="))
+
+    async def _holder(self, tx: Transaction, key: ApiKey | None) -> Account:
+        account = None if key is None or key.revoked_at else await tx.accounts.get(key.account_id)
+        if account is None or account.suspended:
+            raise Unauthenticated("invalid_api_key", "The API key is not valid.")
+        return account
+
+
+def digest(text: str) -> str:
+    """How a key is kept and looked up: sha256, hex. Keys carry 256 random bits, so no salt or stretching is needed."""
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _known_plan(plan: str) -> None:
+    if plan not in PLANS:
+        raise Invalid("unknown_plan", f"There is no plan {plan!r}; there are {', '.join(PLANS)}.", param="plan")
+
+
+async def _existing(tx: Transaction, account_id: str) -> Account:
+    account = await tx.accounts.get(account_id)
+    if account is None:
+        raise NotFound("account_not_found", "There is no such account.")
+    return account
+
+
+async def _secrets(tx: Transaction, account_id: str) -> WebhookSecrets:
+    secrets = await tx.accounts.webhook_secrets(account_id)
+    if secrets is None:
+        raise NotFound("account_not_found", "There is no such account.")
+    return secrets

@@ -1,0 +1,77 @@
+"""How ordered things come to begin: free slots go to waiting jobs, and Temporal is told what it has not been told yet."""
+
+from __future__ import annotations
+
+from tiro.model.account import PLANS
+from tiro.model.job import Job, Order
+from tiro.ports import Clock, Launch, Orchestrator, Records
+from tiro.services.billing import plan_of
+from tiro.services.ending import Endings
+
+
+class Dispatch:
+    """One pass: admit, then carry out orders. Passes may overlap, in one process or several: everything is told by id, once."""
+
+    def __init__(self, records: Records, orchestrator: Orchestrator, endings: Endings, clock: Clock) -> None:
+        self._records = records
+        self._orchestrator = orchestrator
+        self._endings = endings
+        self._clock = clock
+
+    async def once(self) -> int:
+        """How many orders were carried out. Raises Transient when the database or Temporal is away: the rest waits."""
+        async with self._records.begin() as tx:
+            await tx.jobs.admit(self._clock.now(), {name: plan.max_jobs for name, plan in PLANS.items()})
+        async with self._records.begin() as tx:
+            orders = await tx.jobs.orders()
+        for order in orders:
+            await self._carry_out(order)
+        return len(orders)
+
+    async def _carry_out(self, order: Order) -> None:
+        match order.kind:
+            case "transcription":
+                await self._start(order)
+            case "delivery":
+                await self._deliver(order)
+            case "cancel":
+                await self._orchestrator.cancel(order.job_id, order.run)
+        async with self._records.begin() as tx:
+            await tx.jobs.drop_order(order)
+
+    async def _start(self, order: Order) -> None:
+        async with self._records.begin() as tx:
+            job = await tx.jobs.get(order.job_id)
+            account = await tx.accounts.get(job.account_id) if job else None
+        if job is None or account is None or job.ended or job.run != order.run:
+            return
+        launch = Launch(
+            job_id=job.job_id,
+            run=job.run,
+            account_id=job.account_id,
+            dialect=job.dialect,
+            weight=plan_of(account).weight,
+            flags=flags_of(job),
+            summary=summary_of(job),
+        )
+        await self._orchestrator.start_transcription(launch)
+
+    async def _deliver(self, order: Order) -> None:
+        async with self._records.begin() as tx:
+            delivery = await tx.hooks.get(order.event_id)
+        if delivery is not None and delivery.state == "pending":
+            await self._orchestrator.start_delivery(delivery, self._endings.delivery_task(delivery))
+
+
+def flags_of(job: Job) -> tuple[str, ...]:
+    """What an operator filters by; never content."""
+    flags = (("diarize", job.options.diarize), ("webhook", job.webhook_url is not None))
+    return tuple(name for name, holds in flags if holds)
+
+
+def summary_of(job: Job) -> str:
+    """One line for the Temporal UI: what is asked, not what is said."""
+    pieces = ["transcribe", job.options.language or "auto"]
+    if job.options.diarize:
+        pieces.append("diarize")
+    return " · ".join([*pieces, job.dialect])

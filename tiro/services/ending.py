@@ -1,0 +1,140 @@
+"""How a run ends, exactly once: state, charge, slot and webhook in one transaction, whoever asks and however often."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+import msgspec
+
+from tiro.model.blob import event_key
+from tiro.model.errors import NotFound
+from tiro.model.hook import Delivery, DeliveryTask, delays_s
+from tiro.model.ids import ulid
+from tiro.model.job import Ending, Job, Order, Outcome
+from tiro.model.ledger import Charge, billable_seconds
+from tiro.ports import Blobs, Clock, Records, Transaction
+from tiro.render.events import EVENTS
+from tiro.services.billing import Billing
+
+SOURCE_KEPT_FOR = timedelta(hours=23)
+"""The sweep runs every ten minutes: the source is gone well within the promised 24 hours."""
+CANCELLED_SWEPT_AFTER = timedelta(minutes=10)
+"""A cancelled job is emptied at once, and looked at again for what a lost attempt may still have written."""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """Why a run failed, in public words: code, reason, and extras that are safe to show."""
+
+    code: str
+    reason: str | None = None
+    extras: dict[str, str | int | float | bool | None] = msgspec.field(default_factory=dict)
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """The job as it ended, and the delivery that tells its owner."""
+
+    job: Job
+    delivery: Delivery | None = None
+
+
+class Endings:
+    """Ends runs. The ledger, the slot and the webhook follow from the one conditional change of state."""
+
+    def __init__(
+        self, records: Records, blobs: Blobs, clock: Clock, *, public_url: str, hook_scale: float = 1.0
+    ) -> None:
+        self._records = records
+        self._blobs = blobs
+        self._clock = clock
+        self._public_url = public_url
+        self._hook_scale = hook_scale
+        self._billing = Billing()
+
+    async def end(self, job_id: str, run: int, outcome: Outcome, fault: Fault | None = None) -> Settled:
+        """End this run, or return how it had ended. Raises NotFound when there is no such job."""
+        async with self._records.begin() as tx:
+            return await self.end_within(tx, job_id, run, outcome, fault)
+
+    async def end_within(
+        self, tx: Transaction, job_id: str, run: int, outcome: Outcome, fault: Fault | None = None
+    ) -> Settled:
+        """As `end`, inside the caller's transaction."""
+        now = self._clock.now()
+        job = await tx.jobs.get(job_id)
+        if job is None:
+            raise NotFound("job_not_found", "There is no such job.")
+        if job.run != run or job.ended:
+            return await _as_it_ended(tx, job)
+        charge = await self._charge(tx, job, outcome, now)
+        ending = Ending(
+            outcome=outcome,
+            error_code=fault.code if fault else None,
+            error_reason=fault.reason if fault else None,
+            error_extras=fault.extras if fault else {},
+            billed_s=charge.billed_s,
+            overage_s=charge.overage_s,
+        )
+        kept_for = CANCELLED_SWEPT_AFTER if outcome == "cancelled" else SOURCE_KEPT_FOR
+        ended = await tx.jobs.finish(job_id, run, ending, now, now + kept_for)
+        if ended is None:
+            return await _as_it_ended(tx, job)
+        return Settled(ended, await self._announce(tx, ended, now))
+
+    def delivery_task(self, delivery: Delivery) -> DeliveryTask:
+        """What the delivery's workflow is told."""
+        return DeliveryTask(delivery.event_id, delays_s(delivery.dialect, self._hook_scale))
+
+    async def _charge(self, tx: Transaction, job: Job, outcome: Outcome, now: datetime) -> Charge:
+        seconds = billed_seconds(job, outcome)
+        if seconds == 0:
+            await tx.ledger.release(job.job_id, job.run, now)
+            return Charge(0, 0, 0)
+        account = await tx.accounts.get(job.account_id)
+        assert account is not None
+        return await self._billing.capture(tx, account, job.job_id, job.run, seconds=seconds, now=now)
+
+    async def _announce(self, tx: Transaction, job: Job, now: datetime) -> Delivery | None:
+        """The event's body goes into the store first; a body without a row is overwritten or swept with its job."""
+        if job.webhook_url is None:
+            return None
+        event_id = event_id_of(job, now)
+        event, body = EVENTS[job.dialect](job, event_id, self._public_url)
+        ref = await asyncio.to_thread(self._blobs.put, event_key(job.job_id, event_id), body, "application/json")
+        delivery = Delivery(
+            event_id=event_id,
+            job_id=job.job_id,
+            account_id=job.account_id,
+            dialect=job.dialect,
+            event=event,
+            url=job.webhook_url,
+            scheme=job.dialect,
+            body=ref,
+            created_at=now,
+            next_attempt_at=now,
+        )
+        await tx.hooks.add(delivery)
+        await tx.jobs.add_order(Order("delivery", job.job_id, job.run, event_id))
+        return delivery
+
+
+def billed_seconds(job: Job, outcome: Outcome) -> int:
+    """Completed: decoded seconds, rounded up. Cancelled: the share that was transcribed, rounded down. Failed: nothing."""
+    if job.decoded_s is None or outcome == "failed":
+        return 0
+    if outcome == "completed":
+        return billable_seconds(job.decoded_s)
+    if not job.spans_total:
+        return 0
+    return int(job.decoded_s * min(1.0, job.spans_done / job.spans_total))
+
+
+def event_id_of(job: Job, ended_at: datetime) -> str:
+    """One event per (job, run): the random part of its id is their digest, so that twice is the same."""
+    return "evt_" + ulid(int(ended_at.timestamp() * 1000), sha256(f"{job.job_id}/{job.run}".encode()).digest()[:10])
+
+
+async def _as_it_ended(tx: Transaction, job: Job) -> Settled:
+    pending = [delivery for delivery in await tx.hooks.of_job(job.job_id) if delivery.state == "pending"]
+    return Settled(job, pending[-1] if pending else None)

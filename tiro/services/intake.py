@@ -1,0 +1,131 @@
+"""How a request becomes a job: checked, its minutes held, and written in one transaction; Temporal hears of it later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from tiro.model.account import Account
+from tiro.model.errors import Invalid, RateLimited, SourceRefused, Unauthenticated
+from tiro.model.job import Job
+from tiro.model.request import JobOptions, JobRequest, UrlSource
+from tiro.model.speech import EngineFacts
+from tiro.ports import Clock, Courier, Fetcher, Ids, Records, Transaction, Vault
+from tiro.services.billing import Billing, plan_of
+
+BUSY_RETRY_AFTER_S = 10
+
+
+class Intake:
+    """Takes jobs in. After `submit` returns the job cannot be lost, whatever else is down."""
+
+    def __init__(
+        self,
+        records: Records,
+        vault: Vault,
+        clock: Clock,
+        ids: Ids,
+        fetcher: Fetcher,
+        courier: Courier,
+        chain: Sequence[EngineFacts],
+        wake: Callable[[], None],
+    ) -> None:
+        self._records = records
+        self._vault = vault
+        self._clock = clock
+        self._ids = ids
+        self._fetcher = fetcher
+        self._courier = courier
+        self._chain = tuple(chain)
+        self._wake = wake
+        self._billing = Billing()
+
+    def new_job_id(self) -> str:
+        """Chosen before the bytes arrive, so that they lie below the job's prefix from the start."""
+        return self._ids.new("job")
+
+    def seal_url(self, url: str) -> UrlSource:
+        """An address as a job keeps it."""
+        return UrlSource(self._vault.seal(url.encode()))
+
+    async def begin_upload(self, job_id: str, account_id: str) -> None:
+        """Bytes are about to arrive; should this process die, upkeep removes them a day later."""
+        async with self._records.begin() as tx:
+            await tx.jobs.begin_upload(job_id, account_id, self._clock.now())
+
+    async def drop_upload(self, job_id: str) -> None:
+        """The bytes are gone again."""
+        async with self._records.begin() as tx:
+            await tx.jobs.drop_upload(job_id)
+
+    async def check_source_url(self, url: str) -> None:
+        """Raises Invalid `invalid_source_url` for what can be refused at once."""
+        try:
+            await asyncio.to_thread(self._fetcher.check, url)
+        except SourceRefused as refused:
+            raise Invalid(
+                "invalid_source_url", "The source URL cannot be used.", param="source_url", reason=refused.reason
+            ) from None
+
+    async def check_webhook_url(self, url: str) -> None:
+        """Raises Invalid `invalid_webhook_url` for an address that may not be called."""
+        try:
+            await asyncio.to_thread(self._courier.check, url)
+        except SourceRefused as refused:
+            raise Invalid(
+                "invalid_webhook_url",
+                "The webhook URL must be public https.",
+                param="webhook_url",
+                reason=refused.reason,
+            ) from None
+
+    def check_options(self, options: JobOptions, account: Account) -> None:
+        """Raises Invalid `unsupported_language` when no engine of the chain can do it."""
+        wanted = options.engines or account.engines
+        chain = [facts for facts in self._chain if not wanted or facts.id in wanted]
+        if not any(facts.can(options.language, options.task) for facts in chain):
+            raise Invalid("unsupported_language", "No engine here can do this language and task.", param="language")
+
+    async def check_room(self, account: Account) -> None:
+        """Raises RateLimited when the account does not queue and its slots are taken."""
+        async with self._records.begin() as tx:
+            await _refuse_overflow(tx, account)
+
+    async def submit(self, request: JobRequest) -> Job:
+        """Row, hold and the end of the upload in one transaction. Raises Invalid, QuotaExceeded, RateLimited, Transient."""
+        now = self._clock.now()
+        job = Job(
+            job_id=request.job_id,
+            account_id=request.account_id,
+            dialect=request.dialect,
+            options=request.options,
+            source=request.source,
+            created_at=now,
+            changed_at=now,
+            webhook_url=request.webhook_url,
+            accept_overage=request.accept_overage,
+        )
+        async with self._records.begin() as tx:
+            account = await tx.accounts.get(request.account_id)
+            if account is None or account.suspended:
+                raise Unauthenticated("invalid_api_key", "The account cannot submit.")
+            self.check_options(request.options, account)
+            await _refuse_overflow(tx, account)
+            await self._billing.admit(
+                tx,
+                account,
+                job.job_id,
+                known_s=request.known_duration_s,
+                accept_overage=request.accept_overage,
+                now=now,
+            )
+            await tx.jobs.add(job)
+        self._wake()
+        return job
+
+
+async def _refuse_overflow(tx: Transaction, account: Account) -> None:
+    if account.queueing:
+        return
+    if await tx.jobs.count_open(account.account_id) >= plan_of(account).max_jobs:
+        raise RateLimited(message="All concurrent jobs of the plan are taken.", retry_after_s=BUSY_RETRY_AFTER_S)

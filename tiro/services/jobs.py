@@ -1,0 +1,178 @@
+"""What an owner or an operator does with jobs: look, list, cancel, delete, retry, pause, read the transcript."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from tiro.model.blob import job_prefix, result_key, transcript_key
+from tiro.model.errors import Conflict, Invalid, NotFound, Permanent
+from tiro.model.hook import Attempt, Delivery
+from tiro.model.job import Job, JobState, Order
+from tiro.model.transcript import Transcript
+from tiro.ports import Blobs, Clock, Orchestrator, Records
+from tiro.render import FORMATS
+from tiro.services.ending import Endings
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a job is. `eta_s` None: not known yet. `speed`: seconds of audio done per second."""
+
+    progress: float
+    eta_s: float | None
+    speed: float | None
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """A file of the transcript."""
+
+    name: str
+    media_type: str
+    body: bytes
+
+
+class Jobs:
+    """Jobs as their owner sees them (`account_id` given) or as an operator does (None). Another's job is an unknown job."""
+
+    def __init__(
+        self,
+        records: Records,
+        blobs: Blobs,
+        orchestrator: Orchestrator,
+        endings: Endings,
+        clock: Clock,
+        wake: Callable[[], None],
+    ) -> None:
+        self._records = records
+        self._blobs = blobs
+        self._orchestrator = orchestrator
+        self._endings = endings
+        self._clock = clock
+        self._wake = wake
+
+    async def get(self, job_id: str, account_id: str | None = None) -> Job:
+        """Raises NotFound."""
+        async with self._records.begin() as tx:
+            job = await tx.jobs.get(job_id, account_id)
+        if job is None or job.deleted_at is not None:
+            raise NotFound("not_found", "There is no such job.")
+        return job
+
+    async def page(
+        self,
+        account_id: str | None,
+        *,
+        dialect: str | None = None,
+        state: JobState | None = None,
+        changed_since: datetime | None = None,
+        after: tuple[datetime, str] | None = None,
+        limit: int = 50,
+    ) -> list[Job]:
+        """Newest change first."""
+        async with self._records.begin() as tx:
+            return await tx.jobs.page(
+                account_id, dialect=dialect, state=state, changed_since=changed_since, after=after, limit=limit
+            )
+
+    async def deliveries(self, job_id: str) -> list[tuple[Delivery, list[Attempt]]]:
+        """The webhook events of a job, oldest first, each with its attempts."""
+        async with self._records.begin() as tx:
+            return [
+                (delivery, await tx.hooks.attempts(delivery.event_id)) for delivery in await tx.hooks.of_job(job_id)
+            ]
+
+    def progress(self, job: Job) -> Progress:
+        """From the row alone."""
+        return progress_of(job, self._clock.now())
+
+    async def cancel(self, job_id: str, account_id: str | None = None) -> Job:
+        """Cancelled at once in the record; the workflow hears of it. Again: the same job. Raises NotFound, Conflict `job_ended`."""
+        job = await self.get(job_id, account_id)
+        if job.state in {"completed", "failed"}:
+            raise Conflict("job_ended", "The job has ended already.", status=job.state)
+        async with self._records.begin() as tx:
+            settled = await self._endings.end_within(tx, job_id, job.run, "cancelled")
+            if settled.job.state != "cancelled":
+                raise Conflict("job_ended", "The job has ended already.", status=settled.job.state)
+            await tx.jobs.add_order(Order("cancel", job_id, job.run))
+        self._wake()
+        return settled.job
+
+    async def delete(self, job_id: str, account_id: str | None = None) -> Job | None:
+        """Running: cancel it and return it. Ended: tombstone, stop its webhooks, remove its content; None. Raises NotFound."""
+        job = await self.get(job_id, account_id)
+        if not job.ended:
+            return await self.cancel(job_id, account_id)
+        async with self._records.begin() as tx:
+            await tx.jobs.mark_deleted(job_id, self._clock.now())
+            for delivery in await tx.hooks.of_job(job_id):
+                if delivery.state == "pending":
+                    await tx.hooks.set_state(delivery.event_id, "stopped")
+        await asyncio.to_thread(self._blobs.delete_prefix, job_prefix(job_id))
+        return None
+
+    async def retry(self, job_id: str, account_id: str | None = None) -> Job:
+        """A failed job becomes its next run; what is done is not done again. Raises Conflict `source_deleted`, `not_failed`."""
+        job = await self.get(job_id, account_id)
+        if job.state != "failed":
+            raise Conflict("not_failed", "Only a failed job can be retried.", status=job.state)
+        if job.source_deleted_at is not None:
+            raise Conflict("source_deleted", "The recording of this job has been deleted.")
+        async with self._records.begin() as tx:
+            again = await tx.jobs.retry(job_id, self._clock.now())
+        if again is None:
+            raise Conflict("not_failed", "Only a failed job can be retried.")
+        self._wake()
+        return again
+
+    async def steer(self, job_id: str, update: str, *args: Any) -> None:
+        """`pause`, `resume` or `reprioritize`. Raises NotFound, Conflict, Transient."""
+        job = await self.get(job_id)
+        if job.ended:
+            raise Conflict("job_ended", "The job has ended already.", status=job.state)
+        await self._orchestrator.steer(job_id, job.run, update, *args)
+
+    async def live(self, job: Job) -> dict[str, Any] | None:
+        """What the workflow itself says, when it says it at once."""
+        return None if job.ended else await self._orchestrator.progress(job.job_id, job.run)
+
+    async def transcript(self, job: Job) -> Transcript:
+        """Raises Conflict `not_ready`, `job_cancelled`; for a failed job its own error."""
+        match job.state:
+            case "completed":
+                data = await asyncio.to_thread(self._blobs.get, transcript_key(job.job_id))
+                return msgspec.json.decode(data, type=Transcript)
+            case "failed":
+                raise Permanent(job.error_code, "The job failed.", reason=job.error_reason, **job.error_extras)
+            case "cancelled":
+                raise Conflict("job_cancelled", "The job was cancelled.", status=job.state)
+            case _:
+                raise Conflict("not_ready", "The transcript is not ready yet.", status=job.state)
+
+    async def rendered(self, job: Job, format_name: str) -> Rendered:
+        """A file of the transcript, from the store or made now. Raises Invalid `invalid_format`, and as `transcript`."""
+        if format_name not in FORMATS:
+            raise Invalid("invalid_format", f"The formats are {', '.join(FORMATS)}.", param="format")
+        transcript = await self.transcript(job)
+        form = FORMATS[format_name]
+        body = await asyncio.to_thread(self._stored_or_made, job.job_id, format_name, transcript)
+        return Rendered(f"{job.job_id}.{form.extension}", form.media_type, body)
+
+    def _stored_or_made(self, job_id: str, format_name: str, transcript: Transcript) -> bytes:
+        key = result_key(job_id, format_name)
+        if self._blobs.head(key) is not None:
+            return self._blobs.get(key)
+        return FORMATS[format_name].render(transcript)
+
+
+def progress_of(job: Job, now: datetime) -> Progress:
+    """Progress by spans; the estimate assumes that the rest goes as fast as what is done."""
+    if job.ended or job.started_at is None or not job.spans_done or not job.decoded_s:
+        return Progress(job.progress, 0.0 if job.ended else None, None)
+    elapsed_s = max(0.001, (now - job.started_at).total_seconds())
+    share = job.spans_done / max(1, job.spans_total or 1)
+    return Progress(job.progress, elapsed_s * (1 - share) / share, job.decoded_s * share / elapsed_s)

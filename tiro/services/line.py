@@ -1,0 +1,128 @@
+"""What the stations do to a job's record while it is under way. Every step asks whether this run is still wanted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from tiro.model.blob import BlobRef
+from tiro.model.errors import Permanent
+from tiro.model.job import Job, JobPatch
+from tiro.model.ledger import billable_seconds
+from tiro.model.media import MediaLimits, SpanPlan
+from tiro.model.request import UrlSource
+from tiro.model.speech import EngineFacts
+from tiro.ports import Blobs, Clock, Records, Vault
+from tiro.services.billing import Billing, plan_of, terms_of
+
+STALE_TRANSIENTS = 3
+"""The third failure of one kind at one station is for good."""
+
+
+class Superseded(Permanent):
+    """This run is no longer the one that is wanted: it was cancelled, deleted or retried."""
+
+    code = "superseded"
+
+
+class Line:
+    """The record's side of a run: begin, stages, the plan and its hold, spans done."""
+
+    def __init__(
+        self, records: Records, blobs: Blobs, vault: Vault, clock: Clock, chain: Sequence[EngineFacts]
+    ) -> None:
+        self._records = records
+        self._blobs = blobs
+        self._vault = vault
+        self._clock = clock
+        self._chain = tuple(chain)
+        self._billing = Billing()
+
+    async def begin(self, job_id: str, run: int, claim: str) -> Job | None:
+        """Claim the run for one workflow execution; None: it is not to be run."""
+        async with self._records.begin() as tx:
+            return await tx.jobs.claim(job_id, run, claim, self._clock.now())
+
+    async def job(self, job_id: str, run: int) -> Job:
+        """The job while this run of it is under way. Raises Superseded."""
+        async with self._records.begin() as tx:
+            job = await tx.jobs.get(job_id)
+        if job is None or job.run != run or job.ended or job.deleted_at is not None:
+            raise Superseded
+        return job
+
+    async def limits(self, job: Job) -> MediaLimits:
+        """The plan's caps, as they are now."""
+        async with self._records.begin() as tx:
+            account = await tx.accounts.get(job.account_id)
+        if account is None:
+            raise Superseded
+        plan = plan_of(account)
+        return MediaLimits(max_duration_s=float(plan.max_duration_s), max_bytes=plan.max_bytes)
+
+    async def engines(self, job: Job) -> tuple[str, ...]:
+        """The job's chain: what it or its account asks for, else the server's; only what can do its language and task."""
+        async with self._records.begin() as tx:
+            account = await tx.accounts.get(job.account_id)
+        wanted = job.options.engines or (account.engines if account else ())
+        return tuple(
+            facts.id
+            for facts in self._chain
+            if (not wanted or facts.id in wanted) and facts.can(job.options.language, job.options.task)
+        )
+
+    def facts(self, engine: str) -> EngineFacts:
+        """What is known of an engine of the chain. Raises Permanent `engine_unavailable`."""
+        for facts in self._chain:
+            if facts.id == engine:
+                return facts
+        raise Permanent("engine_unavailable", "This engine is not in the chain of this server.")
+
+    def source_url(self, source: UrlSource) -> str:
+        """The address, unsealed. Never logged."""
+        return self._vault.open(source.sealed_url).decode()
+
+    async def patch(self, job_id: str, run: int, patch: JobPatch) -> None:
+        """Change the record. Raises Superseded."""
+        async with self._records.begin() as tx:
+            if not await tx.jobs.patch(job_id, run, patch, self._clock.now()):
+                raise Superseded
+
+    async def prepared(self, job: Job, plan: SpanPlan) -> None:
+        """The recording's real length is known: write it and hold it. Raises QuotaExceeded, Superseded."""
+        now = self._clock.now()
+        patch = JobPatch(
+            plan=plan.plan,
+            decoded_s=plan.decoded_s,
+            spans_total=sum(1 for span in plan.spans if span.speech),
+            warnings=plan.warnings,
+        )
+        async with self._records.begin() as tx:
+            account = await tx.accounts.get(job.account_id)
+            if account is None or not await tx.jobs.patch(job.job_id, job.run, patch, now):
+                raise Superseded
+            terms = terms_of(account, accept_overage=job.accept_overage)
+            seconds = billable_seconds(plan.decoded_s)
+            await self._billing.hold(tx, account, job.job_id, job.run, seconds=seconds, terms=terms, now=now)
+
+    async def span_done(self, job_id: str, run: int, plan: str, index: int) -> None:
+        """One more span of this plan has its result. Raises Superseded."""
+        async with self._records.begin() as tx:
+            if await tx.jobs.span_done(job_id, run, plan, index) is None:
+                raise Superseded
+
+    async def keep(self, job_id: str, run: int, ref: BlobRef) -> BlobRef:
+        """After a write: remove it again when the job was given up meanwhile. Raises Superseded."""
+        async with self._records.begin() as tx:
+            job = await tx.jobs.get(job_id)
+        if job is None or job.deleted_at is not None or job.state == "cancelled":
+            await asyncio.to_thread(self._blobs.delete, ref.key)
+            raise Superseded
+        if job.run != run:
+            raise Superseded
+        return ref
+
+    async def is_stale(self, job_id: str, run: int, station: str, index: int, code: str) -> bool:
+        """Count a failure; True when this kind has now happened too often here to be called passing."""
+        async with self._records.begin() as tx:
+            return await tx.jobs.count_failure(job_id, run, station, index, code) >= STALE_TRANSIENTS

@@ -1,0 +1,83 @@
+"""What must happen although nobody asks: sources go in time, forgotten uploads go, and records agree with Temporal."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import msgspec
+
+from tiro.model.blob import job_prefix
+from tiro.model.job import Job
+from tiro.ports import Blobs, Clock, Orchestrator, Records
+from tiro.services.ending import Endings, Fault
+
+UPLOAD_KEPT_FOR = timedelta(hours=24)
+LOST_AFTER = timedelta(minutes=10)
+
+
+class Swept(msgspec.Struct, frozen=True):
+    """What one sweep did."""
+
+    sources: int = 0
+    uploads: int = 0
+    lost: int = 0
+
+
+class Upkeep:
+    """One sweep; doing it twice, or two at once, is the same as once."""
+
+    def __init__(
+        self, records: Records, blobs: Blobs, orchestrator: Orchestrator, endings: Endings, clock: Clock
+    ) -> None:
+        self._records = records
+        self._blobs = blobs
+        self._orchestrator = orchestrator
+        self._endings = endings
+        self._clock = clock
+
+    async def sweep(self) -> Swept:
+        """Purge what is due, drop stale uploads, end what Temporal has lost. Raises Transient when a store is away."""
+        return Swept(await self._purge(), await self._drop_uploads(), await self._reconcile())
+
+    async def empty(self, job_id: str) -> None:
+        """Remove a cancelled job's content (not the bodies of its events, which are still to be delivered)."""
+        await asyncio.to_thread(self._remove_media, job_id)
+
+    async def _purge(self) -> int:
+        async with self._records.begin() as tx:
+            due = await tx.jobs.purgeable(self._clock.now())
+        for job in due:
+            await asyncio.to_thread(self._remove, job)
+            async with self._records.begin() as tx:
+                await tx.jobs.mark_source_deleted(job.job_id, self._clock.now())
+        return len(due)
+
+    def _remove(self, job: Job) -> None:
+        if job.deleted_at is not None:
+            self._blobs.delete_prefix(job_prefix(job.job_id))
+        else:
+            self._remove_media(job.job_id)
+
+    def _remove_media(self, job_id: str) -> None:
+        for folder in ("source", "spans/", "parts/", "turns/"):
+            self._blobs.delete_prefix(job_prefix(job_id) + folder)
+
+    async def _drop_uploads(self) -> int:
+        before = self._clock.now() - UPLOAD_KEPT_FOR
+        await asyncio.to_thread(self._blobs.abort_stale, before)
+        async with self._records.begin() as tx:
+            stale = await tx.jobs.stale_uploads(before)
+        for job_id in stale:
+            await asyncio.to_thread(self._blobs.delete_prefix, job_prefix(job_id))
+            async with self._records.begin() as tx:
+                await tx.jobs.drop_upload(job_id)
+        return len(stale)
+
+    async def _reconcile(self) -> int:
+        async with self._records.begin() as tx:
+            suspects = await tx.jobs.running_since(self._clock.now() - LOST_AFTER)
+        lost = [job for job in suspects if not await self._orchestrator.is_running(job.job_id, job.run)]
+        for job in lost:
+            await self._endings.end(job.job_id, job.run, "failed", Fault("transient_error", "lost"))
+        return len(lost)
