@@ -103,6 +103,8 @@ def read(
             raise Invalid(
                 "invalid_setting", f"{name} is not a setting of Tiro. Known: {', '.join(sorted(_NAMES))}.", param=name
             )
+        if not raw:
+            continue  # set to nothing is how a compose file says: not set
         field = _NAMES[name]
         values[field] = _split(raw) if field in _LISTS else raw
     values["temporal"] = {field: environ[name] for name, field in _TEMPORAL.items() if environ.get(name)}
