@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -67,3 +69,8 @@ class DeliveryTask(msgspec.Struct, frozen=True):
 def delays_s(dialect: str, scale: float = 1.0) -> tuple[float, ...]:
     """The dialect's schedule, stretched by `scale`."""
     return tuple(float(at) * scale for at in SCHEDULES_S[dialect])
+
+
+def host_key(url: str) -> str:
+    """A receiver's fairness key: a digest, since the host names of customers are not for histories."""
+    return "host_" + sha256((urlsplit(url).hostname or "").encode()).hexdigest()[:16]

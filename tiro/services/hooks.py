@@ -9,7 +9,6 @@ import msgspec
 
 from tiro.model.errors import NotFound
 from tiro.model.hook import Attempt, Delivery, DeliveryState
-from tiro.model.job import Order
 from tiro.ports import Answer, Blobs, Clock, Courier, Records, Vault
 from tiro.sign import SCHEMES
 
@@ -40,7 +39,6 @@ class Hooks:
             delivery = await tx.hooks.get(event_id)
             if delivery is None:
                 return Tried(event_id, "stopped")
-            await tx.jobs.drop_order(Order("delivery", delivery.job_id, 0, event_id))
             if delivery.state != "pending" or delivery.attempts >= number:
                 return Tried(event_id, delivery.state, delivery.last_status)
         started = self._clock.now()

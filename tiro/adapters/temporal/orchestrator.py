@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.common import (
@@ -22,7 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from tiro.adapters.temporal import names
 from tiro.model.errors import Conflict, Transient
-from tiro.model.hook import Delivery, DeliveryTask
+from tiro.model.hook import Delivery, DeliveryTask, host_key
 from tiro.ports import Launch
 
 T = TypeVar("T")
@@ -158,11 +156,6 @@ class TemporalOrchestrator:
                 return await call
         except (TimeoutError, RuntimeError):
             raise _unavailable() from None
-
-
-def host_key(url: str) -> str:
-    """A receiver's fairness key: a digest, since host names of customers are not for histories."""
-    return "host_" + sha256((urlsplit(url).hostname or "").encode()).hexdigest()[:16]
 
 
 def _unavailable() -> Transient:

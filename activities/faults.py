@@ -1,0 +1,115 @@
+"""What Temporal is told of an error: a code and whether to try again, never a cause, a path, an address or a word.
+
+One interceptor turns every exception of every activity into an ApplicationError of fixed text; details go to the log, redacted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import Any, NoReturn
+
+import msgspec
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from tiro.model.errors import MediaRefused, QuotaExceeded, SourceRefused, TiroError, Transient
+from tiro.services.line import Line
+
+log = logging.getLogger("tiro.activities")
+
+_UNCOUNTED = {"database_unavailable", "store_unavailable", "store_full", "temporal_unavailable", "busy"}
+"""Our own rooms being away is nobody's input's fault: tried until they are back."""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """The detail of an ApplicationError. `passing`: it was Transient, so another engine may be tried."""
+
+    code: str
+    passing: bool
+    reason: str | None = None
+    extras: dict[str, str | int | float | bool | None] = msgspec.field(default_factory=dict)
+
+
+class Faults(Interceptor):
+    """Installs the translation in a worker."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 (the SDK's name)
+        """Wrap every activity."""
+        return _Translating(next, self._line)
+
+
+class _Translating(ActivityInboundInterceptor):
+    def __init__(self, following: ActivityInboundInterceptor, line: Line) -> None:
+        super().__init__(following)
+        self._line = line
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 (the SDK's name)
+        try:
+            return await super().execute_activity(input)
+        except asyncio.CancelledError:
+            if activity.is_worker_shutdown():
+                raise _shutdown() from None
+            raise
+        except CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 (this is the one place where all errors are translated)
+            fault = await self._told(first_of(error), input)
+        _raise(*fault)
+
+    async def _told(self, error: Exception, task: ExecuteActivityInput) -> tuple[Told, bool, bool]:
+        """(what is told, non-retryable, benign)."""
+        if isinstance(error, TiroError):
+            told = Told(error.code, error.again, error.extras.get("reason"), _plain(error.extras))
+            benign = isinstance(error, MediaRefused | SourceRefused | QuotaExceeded)
+            log.info("station %s: %s (%s)", activity.info().activity_type, error.code, type(error).__name__)
+        else:
+            told, benign = Told("internal_error", True), False
+            log.exception("station %s failed", activity.info().activity_type)
+        if not told.passing:
+            return told, True, benign
+        return told, told.code not in _UNCOUNTED and await self._is_stale(task, told.code), benign
+
+    async def _is_stale(self, task: ExecuteActivityInput, code: str) -> bool:
+        run = run_of(task)
+        if run is None:
+            return False
+        try:
+            return await self._line.is_stale(run[0], run[1], activity.info().activity_type, run[2], code)
+        except Transient:
+            return False
+
+
+def first_of(error: Exception) -> Exception:
+    """Out of a group: the first error that is for good, else the first."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    inner = [first_of(one) for one in error.exceptions]
+    return next((one for one in inner if isinstance(one, TiroError) and not one.again), inner[0])
+
+
+def run_of(task: ExecuteActivityInput) -> tuple[str, int, int] | None:
+    """(job, run, index) of a station's input, or None for what belongs to no run."""
+    argument = task.args[0] if task.args else None
+    job_id, run = getattr(argument, "job_id", None), getattr(argument, "run", None)
+    if not isinstance(job_id, str) or not isinstance(run, int):
+        return None
+    return job_id, run, int(getattr(argument, "index", 0))
+
+
+def _plain(extras: dict[str, Any]) -> dict[str, str | int | float | bool | None]:
+    return {name: value for name, value in extras.items() if isinstance(value, str | int | float | bool | None)}
+
+
+def _shutdown() -> ApplicationError:
+    return ApplicationError("WorkerShutdown", type="WorkerShutdown", next_retry_delay=timedelta(milliseconds=100))
+
+
+def _raise(told: Told, final: bool, benign: bool) -> NoReturn:  # noqa: FBT001 (private, called by name order once)
+    category = ApplicationErrorCategory.BENIGN if benign else ApplicationErrorCategory.UNSPECIFIED
+    raise ApplicationError(told.code, msgspec.to_builtins(told), type=told.code, non_retryable=final, category=category)

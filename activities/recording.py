@@ -1,0 +1,174 @@
+"""From an address or an upload to spans: fetch brings the bytes in, ingest decodes them once and cuts them in silence."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+from temporalio import activity
+
+from activities.heartbeat import beating
+from activities.tasks import IngestTask, Prepared, Run
+from activities.threads import Threads
+from tiro.model.blob import plan_key, source_key, span_audio_key, span_record_key
+from tiro.model.errors import MediaRefused, Transient
+from tiro.model.job import Job, JobPatch
+from tiro.model.media import MediaProbe, Span, SpanPlan
+from tiro.model.request import UrlSource
+from tiro.ports import Blobs, Fetcher, Orchestrator, PreparedEnd, PreparedSpan, Preparer
+from tiro.services.line import Line
+
+
+class Recording:
+    """Fetch and ingest. Both leave what exists as it is; a span is final when its record exists."""
+
+    def __init__(
+        self,
+        line: Line,
+        blobs: Blobs,
+        fetcher: Fetcher,
+        preparer: Preparer,
+        orchestrator: Orchestrator,
+        threads: Threads,
+        scratch: Path,
+    ) -> None:
+        self._line = line
+        self._blobs = blobs
+        self._fetcher = fetcher
+        self._preparer = preparer
+        self._orchestrator = orchestrator
+        self._threads = threads
+        self._scratch = scratch
+
+    @activity.defn(name="fetch")
+    async def fetch(self, task: Run) -> None:
+        """Bring the recording behind the job's address into the store."""
+        async with beating():
+            job = await self._line.job(task.job_id, task.run)
+            await self._line.patch(task.job_id, task.run, JobPatch(stage="fetching"))
+            key = source_key(task.job_id)
+            if not isinstance(job.source, UrlSource) or await self._threads.run(self._blobs.head, key):
+                return
+            limits = await self._line.limits(job)
+            url = self._line.source_url(job.source)
+            fetched = await self._threads.run_stoppable(
+                lambda stop: self._fetcher.fetch(url, limits, lambda: self._blobs.writer(key), stop)
+            )
+            await self._line.keep(task.job_id, task.run, fetched.blob)
+
+    @activity.defn(name="ingest")
+    async def ingest(self, task: IngestTask) -> Prepared:
+        """Verify, decode once, cut; the plan is written once, and its length is held before it is used."""
+        async with beating():
+            job = await self._line.job(task.job_id, task.run)
+            await self._line.patch(task.job_id, task.run, JobPatch(stage="preparing"))
+            plan = await self._existing_plan(job) or await self._prepare(job, task.announce_from_s)
+            if not plan.spans or plan.decoded_s <= 0:
+                raise MediaRefused("empty_audio")
+            await self._line.prepared(job, plan)
+            return Prepared(
+                plan=plan.plan,
+                layout=plan.layout,
+                decoded_s=plan.decoded_s,
+                speech_s=plan.speech_s,
+                spans=tuple(span.index for span in plan.spans if span.speech),
+            )
+
+    async def _existing_plan(self, job: Job) -> SpanPlan | None:
+        key = plan_key(job.job_id, self._plan_id(job))
+        if await self._threads.run(self._blobs.head, key) is None:
+            return None
+        return msgspec.json.decode(await self._threads.run(self._blobs.get, key), type=SpanPlan)
+
+    def _plan_id(self, job: Job) -> str:
+        """Names one way of cutting: two versions of a decoder may cut differently, and their parts must not be mixed."""
+        return sha256(f"{self._preparer.version}|{job.options.diarize}".encode()).hexdigest()[:16]
+
+    async def _prepare(self, job: Job, announce_from_s: float) -> SpanPlan:
+        plan_id = self._plan_id(job)
+        limits = await self._line.limits(job)
+        spans: list[Span] = []
+        told = 0
+        probe: MediaProbe | None = None
+        end: PreparedEnd | None = None
+        with self._source_folder() as folder:
+            path = await self._threads.run(self._local_source, job.job_id, folder)
+            async with contextlib.aclosing(
+                self._threads.iterate(lambda stop: self._preparer.prepare(path, limits, job.options.diarize, stop))
+            ) as steps:
+                async for step in steps:
+                    match step:
+                        case PreparedSpan():
+                            await self._store_span(job, plan_id, step)
+                            spans.append(step.span)
+                            if step.span.end_s >= announce_from_s:
+                                told = await self._announce(job, spans, told)
+                        case PreparedEnd():
+                            end = step
+                        case MediaProbe():
+                            probe = step
+        assert end is not None
+        return await self._store_plan(job, _plan(plan_id, spans, end, probe))
+
+    async def _announce(self, job: Job, spans: list[Span], told: int) -> int:
+        """Tell the workflow of spans that are final and have speech; how many spans are told now."""
+        for span in spans[told:]:
+            if span.speech:
+                await self._orchestrator.announce_span(job.job_id, job.run, span.index)
+        return len(spans)
+
+    async def _store_span(self, job: Job, plan_id: str, step: PreparedSpan) -> None:
+        record = span_record_key(job.job_id, plan_id, step.span.index)
+        if await self._threads.run(self._blobs.head, record):
+            return
+        flac = await self._threads.run(self._preparer.encode, step.samples)
+        audio = span_audio_key(job.job_id, plan_id, step.span.index)
+        await self._line.keep(job.job_id, job.run, await self._threads.run(self._blobs.put, audio, flac, "audio/flac"))
+        ref = await self._threads.run(self._blobs.put, record, msgspec.json.encode(step.span), "application/json")
+        await self._line.keep(job.job_id, job.run, ref)
+
+    async def _store_plan(self, job: Job, plan: SpanPlan) -> SpanPlan:
+        """Written once: whoever comes second works with the first one's plan."""
+        key = plan_key(job.job_id, plan.plan)
+        if not await self._threads.run(self._blobs.put_if_absent, key, msgspec.json.encode(plan), "application/json"):
+            return msgspec.json.decode(await self._threads.run(self._blobs.get, key), type=SpanPlan)
+        return plan
+
+    @contextlib.contextmanager
+    def _source_folder(self) -> Iterator[Path]:
+        folder = Path(tempfile.mkdtemp(prefix="ingest-", dir=self._scratch))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _local_source(self, job_id: str, folder: Path) -> Path:
+        """The source as a file: straight from a folder store, else copied once."""
+        key = source_key(job_id)
+        local = self._blobs.local_path(key)
+        if local is not None:
+            return local
+        copy = folder / "source"
+        try:
+            with self._blobs.open(key) as incoming, copy.open("wb") as outgoing:
+                shutil.copyfileobj(incoming, outgoing, 1 << 20)
+        except OSError as error:
+            raise Transient("scratch_full", "The recording could not be copied.") from error
+        return copy
+
+
+def _plan(plan_id: str, spans: list[Span], end: PreparedEnd, probe: MediaProbe | None) -> SpanPlan:
+    return SpanPlan(
+        plan=plan_id,
+        layout=end.layout,
+        spans=tuple(spans),
+        decoded_s=end.decoded_s,
+        damaged_packets=end.damaged_packets,
+        warnings=end.warnings,
+        probe=probe,
+    )

@@ -1,0 +1,154 @@
+"""From spans to words: a vote on the language, then every window of speech through an engine, and again where it stayed silent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from temporalio import activity
+
+from activities.heartbeat import beating
+from activities.tasks import DetectTask, HeardSpan, TranscribeTask
+from activities.threads import Threads
+from tiro.model.blob import part_key, span_audio_key, span_record_key
+from tiro.model.errors import Transient
+from tiro.model.job import Job, JobPatch
+from tiro.model.media import SAMPLE_RATE_HZ, Span
+from tiro.model.speech import EngineOptions, Heard, HeardSegment, HeardWord, Part
+from tiro.model.windows import Interval, covered_s, cut, pack, place, uncovered
+from tiro.ports import Blobs, Engine, Preparer, Samples, Urgency
+from tiro.services.line import Line
+
+VOTES = 5
+"""Windows that vote on the language."""
+
+
+class Speech:
+    """Detect and transcribe. A part, once written, is never made again."""
+
+    def __init__(self, line: Line, blobs: Blobs, preparer: Preparer, engines: Mapping[str, Engine], threads: Threads) -> None:
+        self._line = line
+        self._blobs = blobs
+        self._preparer = preparer
+        self._engines = engines
+        self._threads = threads
+
+    @activity.defn(name="detect")
+    async def detect(self, task: DetectTask) -> str | None:
+        """The language that most of the speech is in; None: nothing to go by."""
+        async with beating():
+            await self._line.patch(task.job_id, task.run, JobPatch(stage="detecting"))
+            engine = self._engine(task.engine)
+            windows: list[Samples] = []
+            for index in task.spans:
+                span, samples = await self._load(task.job_id, task.plan, index)
+                windows += [_samples_of(samples, span, window) for window in cut(span, min(30.0, engine.max_window_s))]
+                if len(windows) >= VOTES:
+                    break
+            if not windows:
+                return None
+            votes = await engine.detect(windows[:VOTES], Urgency(task.job_id, 1))
+            return _winner(votes)
+
+    @activity.defn(name="transcribe")
+    async def transcribe(self, task: TranscribeTask) -> list[HeardSpan]:
+        """One part per span."""
+        async with beating():
+            job = await self._line.job(task.job_id, task.run)
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._span(job, task, index)) for index in task.spans]
+            return [done.result() for done in tasks]
+
+    async def _span(self, job: Job, task: TranscribeTask, index: int) -> HeardSpan:
+        for known in dict.fromkeys((task.engine, *task.accept)):
+            if await self._threads.run(self._blobs.head, part_key(task.job_id, task.plan, known, index)):
+                await self._line.span_done(task.job_id, task.run, task.plan, index)
+                return HeardSpan(index, known)
+        engine = self._engine(task.engine)
+        span, samples = await self._load(task.job_id, task.plan, index)
+        options = EngineOptions(
+            language=task.language,
+            task=job.options.task,
+            prompt=job.options.prompt,
+            vocabulary=job.options.vocabulary,
+        )
+        part = await _hear(engine, span, samples, options, Urgency(task.job_id, task.priority))
+        key = part_key(task.job_id, task.plan, task.engine, index)
+        ref = await self._threads.run(self._blobs.put, key, msgspec.json.encode(part), "application/json")
+        await self._line.keep(task.job_id, task.run, ref)
+        await self._line.span_done(task.job_id, task.run, task.plan, index)
+        return HeardSpan(index, task.engine)
+
+    def _engine(self, name: str) -> Engine:
+        engine = self._engines.get(name)
+        if engine is None:
+            raise Transient("engine_unavailable", "This worker does not have that engine.")
+        return engine
+
+    async def _load(self, job_id: str, plan: str, index: int) -> tuple[Span, Samples]:
+        def read() -> tuple[Span, Samples]:
+            span = msgspec.json.decode(self._blobs.get(span_record_key(job_id, plan, index)), type=Span)
+            return span, self._preparer.read(self._blobs.get(span_audio_key(job_id, plan, index)))
+
+        return await self._threads.run(read)
+
+
+async def _hear(engine: Engine, span: Span, samples: Samples, options: EngineOptions, urgency: Urgency) -> Part:
+    """All windows of a span; speech that stayed without words is decoded again, alone."""
+    windows = cut(span, engine.max_window_s)
+    heard = await engine.transcribe([_samples_of(samples, span, window) for window in windows], options, urgency)
+    segments = [segment for answer, window in zip(heard, windows, strict=True) for segment in place(answer, window)]
+    missed = uncovered(span.speech, _words(segments))
+    again = pack(missed, (span.start_s, span.end_s), engine.max_window_s)
+    for window in again:
+        answer = (await engine.transcribe([_samples_of(samples, span, window)], options, urgency))[0]
+        segments += _without_doubles(place(answer, window), missed)
+    segments.sort(key=lambda segment: (segment.start_s, segment.end_s))
+    covered = covered_s(span.speech, _words(segments))
+    return Part(
+        index=span.index,
+        track=span.track,
+        engine=engine.model,
+        language=options.language or _language_of(heard),
+        segments=tuple(segments),
+        speech_s=span.speech_s,
+        covered_s=round(covered, 3),
+        warnings=("speech_without_words",) if covered < span.speech_s - 0.001 else (),
+    )
+
+
+def _words(segments: Sequence[HeardSegment]) -> list[HeardWord]:
+    """The words; a segment that came without any stands for itself."""
+    whole = (HeardWord(segment.text, segment.start_s, segment.end_s, segment.confidence) for segment in segments)
+    return [word for segment, one in zip(segments, whole, strict=True) for word in segment.words or (one,)]
+
+
+def _without_doubles(segments: Sequence[HeardSegment], missed: Sequence[Interval]) -> list[HeardSegment]:
+    """Only what lies in the speech that nobody had answered for; its neighbours have their words already."""
+    return [
+        segment
+        for segment in segments
+        if any(start_s <= (segment.start_s + segment.end_s) / 2 <= end_s for start_s, end_s in missed)
+    ]
+
+
+def _samples_of(samples: Samples, span: Span, window: Interval) -> Samples:
+    first = round((window[0] - span.start_s) * SAMPLE_RATE_HZ)
+    last = round((window[1] - span.start_s) * SAMPLE_RATE_HZ)
+    return samples[max(0, first) : last]
+
+
+def _language_of(heard: Sequence[Heard]) -> str | None:
+    votes = Counter(answer.language for answer in heard if answer.language and answer.segments)
+    return votes.most_common(1)[0][0] if votes else None
+
+
+def _winner(votes: Sequence[Mapping[str, float]]) -> str | None:
+    total: Counter[str] = Counter()
+    for vote in votes:
+        total.update(vote)
+    return total.most_common(1)[0][0] if total else None
+
+

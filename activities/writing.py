@@ -1,0 +1,101 @@
+"""From parts and turns to what the owner reads: merge makes the transcript, publish its files, finish does both and settles."""
+
+from __future__ import annotations
+
+import msgspec
+from temporalio import activity
+
+from activities.flow import settled_as
+from activities.heartbeat import beating
+from activities.tasks import MergeTask, Run, SettledAs
+from activities.threads import Threads
+from tiro.model.blob import BlobRef, part_key, plan_key, result_key, transcript_key, turns_key
+from tiro.model.job import Job, JobPatch, Stage
+from tiro.model.media import SpanPlan
+from tiro.model.merge import merge
+from tiro.model.speech import Diarization, Part
+from tiro.model.transcript import Transcript
+from tiro.ports import Blobs
+from tiro.render import FORMATS
+from tiro.services.ending import Endings
+from tiro.services.line import Line
+
+
+class Writing:
+    """Merge, publish, finish. The same parts give the same bytes, however often they are merged."""
+
+    def __init__(self, line: Line, blobs: Blobs, endings: Endings, threads: Threads) -> None:
+        self._line = line
+        self._blobs = blobs
+        self._endings = endings
+        self._threads = threads
+
+    @activity.defn(name="merge")
+    async def merge(self, task: MergeTask) -> None:
+        """Write the transcript."""
+        async with beating():
+            job = await self._at_stage(task.job_id, task.run, "merging")
+            transcript = await self._threads.run(self._merged, task)
+            data = msgspec.json.encode(transcript)
+            ref = await self._kept(job, transcript_key(task.job_id), data, "application/json")
+            patch = JobPatch(
+                transcript=ref,
+                engine=transcript.engine,
+                fallback=transcript.fallback,
+                language=transcript.language,
+                warnings=tuple(dict.fromkeys((*job.warnings, *transcript.warnings))),
+            )
+            await self._line.patch(task.job_id, task.run, patch)
+
+    @activity.defn(name="publish")
+    async def publish(self, task: Run) -> None:
+        """Write the files that were asked for."""
+        async with beating():
+            job = await self._at_stage(task.job_id, task.run, "publishing")
+            if not job.options.formats:
+                return
+            data = await self._threads.run(self._blobs.get, transcript_key(task.job_id))
+            transcript = msgspec.json.decode(data, type=Transcript)
+            for name in job.options.formats:
+                form = FORMATS[name]
+                body = await self._threads.run(form.render, transcript)
+                await self._kept(job, result_key(task.job_id, name), body, form.media_type)
+
+    @activity.defn(name="finish")
+    async def finish(self, task: MergeTask) -> SettledAs:
+        """Merge, publish and settle of a short recording, in one go."""
+        await self.merge(task)
+        await self.publish(Run(task.job_id, task.run))
+        return settled_as(await self._endings.end(task.job_id, task.run, "completed"), self._endings)
+
+    async def _at_stage(self, job_id: str, run: int, stage: Stage) -> Job:
+        job = await self._line.job(job_id, run)
+        await self._line.patch(job_id, run, JobPatch(stage=stage))
+        return job
+
+    async def _kept(self, job: Job, key: str, data: bytes, media_type: str) -> BlobRef:
+        ref = await self._threads.run(self._blobs.put, key, data, media_type)
+        return await self._line.keep(job.job_id, job.run, ref)
+
+    def _merged(self, task: MergeTask) -> Transcript:
+        plan = msgspec.json.decode(self._blobs.get(plan_key(task.job_id, task.plan)), type=SpanPlan)
+        parts = [
+            msgspec.json.decode(self._blobs.get(part_key(task.job_id, task.plan, one.engine, one.index)), type=Part)
+            for one in task.parts
+        ]
+        turns = None
+        if task.diarizer is not None:
+            stored = self._blobs.get(turns_key(task.job_id, task.plan, task.diarizer))
+            turns = msgspec.json.decode(stored, type=Diarization)
+        merged = merge(
+            task.job_id,
+            plan,
+            parts,
+            turns,
+            language=task.language,
+            language_detected=task.language_detected,
+            primary_engine=self._line.facts(task.primary).model,
+            fallback=any(one.engine != task.primary for one in task.parts),
+        )
+        warnings = (*plan.warnings, *task.warnings, *(warning for part in parts for warning in part.warnings))
+        return msgspec.structs.replace(merged, warnings=tuple(dict.fromkeys((*merged.warnings, *warnings))))

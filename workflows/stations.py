@@ -1,0 +1,112 @@
+"""Where each activity runs, how long it may take, and how it is tried again: one table, and the one way to run a station."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import msgspec
+from temporalio import workflow
+from temporalio.common import Priority, RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.faults import Told
+    from tiro.adapters.temporal import names
+
+T = TypeVar("T")
+_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=30))
+"""No maximum of attempts: an error is for good when the activity says so, and only then."""
+
+
+class Station(msgspec.Struct, frozen=True):
+    """Queue (None: local, on the control worker), seconds per attempt, and seconds without a heartbeat."""
+
+    queue: str | None
+    start_to_close_s: float
+    heartbeat_s: float | None = None
+
+
+STATIONS: dict[str, Station] = {
+    "begin": Station(None, 20),
+    "note": Station(None, 20),
+    "fetch": Station(names.MEDIA, 6 * 3600, 6),
+    "ingest": Station(names.MEDIA, 6 * 3600, 6),
+    "detect": Station(names.SPEECH, 600, 6),
+    "transcribe": Station(names.SPEECH, 3600, 6),
+    "diarize": Station(names.VOICES, 6 * 3600, 6),
+    "merge": Station(names.CONTROL, 600, 6),
+    "publish": Station(names.CONTROL, 600, 6),
+    "finish": Station(names.CONTROL, 600, 6),
+    "settle": Station(names.CONTROL, 120),
+    "sweep": Station(names.CONTROL, 600),
+    "attempt": Station(names.DELIVER, 60),
+}
+
+
+async def run_station(activity: Callable[..., Awaitable[T]], *args: Any, summary: str = "", priority: Priority | None = None) -> T:
+    """Run an activity as the table says. Cancelling waits until it has really ended: nothing writes behind a cleanup."""
+    name = activity.__name__
+    station = STATIONS[name]
+    if station.queue is None:
+        return await workflow.execute_local_activity(
+            name,
+            args=args,
+            start_to_close_timeout=timedelta(seconds=station.start_to_close_s),
+            retry_policy=_RETRY,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            result_type=_result_type(activity),
+        )
+    return await workflow.execute_activity(
+        name,
+        args=args,
+        task_queue=station.queue,
+        start_to_close_timeout=timedelta(seconds=station.start_to_close_s),
+        heartbeat_timeout=timedelta(seconds=station.heartbeat_s) if station.heartbeat_s else None,
+        retry_policy=_RETRY,
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        result_type=_result_type(activity),
+        summary=summary or None,
+        priority=priority or Priority.default,
+    )
+
+
+async def together(works: Iterable[Awaitable[T]]) -> list[T]:
+    """Run works beside each other; the first failure ends the others and is raised itself, never as a group."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_as_coroutine(work)) for work in works]
+    except* BaseException as group_error:
+        raise unwrapped(group_error) from None
+    return [task.result() for task in tasks]
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """Out of a group: a cancellation first, then an error for good, then the first."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    inner = [unwrapped(one) for one in error.exceptions]
+    cancelled = next((one for one in inner if is_cancelled_exception(one)), None)
+    return cancelled or next((one for one in inner if told_of(one) is not None), inner[0])
+
+
+def told_of(error: BaseException) -> Told | None:
+    """What an activity's failure says, or None when it is no failure of an activity."""
+    cause = error.cause if isinstance(error, ActivityError) else error
+    if not isinstance(cause, ApplicationError):
+        return None
+    if cause.details and isinstance(cause.details[0], dict):
+        return msgspec.convert(cause.details[0], Told)
+    return Told(cause.type or "internal_error", passing=False)
+
+
+async def _as_coroutine(work: Awaitable[T]) -> T:
+    return await work
+
+
+def _result_type(activity: Callable[..., Awaitable[Any]]) -> Any:
+    from typing import get_type_hints
+
+    return get_type_hints(activity).get("return")
