@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 RATE_HZ = 16_000
 LEAD_S = 0.5
-PAUSES_S = (0.6, 0.45, 0.75, 0.55)
+PAUSES_S = (0.5, 0.35, 0.65, 0.45)
 """Silence between turns, one after the other; people do not wait for equally long."""
 
 VOICES = {"slt": 0, "rms": 1}
 """Voice -> speaker, and channel of the stereo recording."""
 
 DIALOGUE = (
-    ("slt", "Hello, and welcome to all of you. My guest today is a man who writes for a living."),
+    ("slt", "Hello, and welcome. Today we are talking about the art of writing."),
     ("rms", "It is very good to be here with you today."),
     ("slt", "Tell me about your work. What do you do all day?"),
     ("rms", "I write down what people say. I have done that for twenty years."),
@@ -38,7 +38,7 @@ DIALOGUE = (
     ("rms", "Yes, I do. The machine is fast, but I still read every word."),
     ("slt", "Does the machine make mistakes?"),
     ("rms", "Of course it does, and I make mistakes. Together we are better."),
-    ("slt", "Tell me about the people who read your books."),
+    ("slt", "And who are your readers? Is it a large family?"),
     ("rms", "Students, lawyers, doctors, and the children of the people who told me their stories."),
     ("slt", "Where would you like to go in the next five years?"),
     ("rms", "I would like to travel to the north and write about the winter."),
