@@ -1,14 +1,16 @@
 """Does a worker in this container poll its task queues? Exit 0 when the cluster has seen it lately; the health check of workers.
 
-The queues are those of the container's own command (`--queue a,b`), read from process 1 or its child under an init.
+The queues are those of the container's own command (`--queue a,b`), read from its processes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -21,22 +23,19 @@ from tiro.adapters.temporal.client import connect
 from tiro.adapters.temporal.names import QUEUES
 
 
-def queues() -> list[str]:
-    """Short names of the queues that this container's worker was started for."""
-    for words in _commands():
+def queues(commands: Iterable[list[str]]) -> list[str]:
+    """Short names of the queues that the first worker among the commands was started for."""
+    for words in commands:
         if "--queue" in words:
             return words[words.index("--queue") + 1].split(",")
     return []
 
 
-def _commands() -> list[list[str]]:
-    found = []
-    for status in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found.append(status.read_text().split("\0"))
-        except OSError:
-            continue
-    return found
+def running() -> Iterator[list[str]]:
+    """The words of each command that runs in this container."""
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield line.read_text().split("\0")
 
 
 async def silent(client: Client, names: list[str], host: str) -> list[str]:
@@ -55,7 +54,7 @@ async def silent(client: Client, names: list[str], host: str) -> list[str]:
 
 
 async def main() -> int:
-    names = queues()
+    names = queues(running())
     client = await connect(settings.read(os.environ).temporal, lazy=False)
     missing = await silent(client, names, socket.gethostname())
     if missing or not names:
