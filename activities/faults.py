@@ -110,6 +110,6 @@ def _shutdown() -> ApplicationError:
     return ApplicationError("WorkerShutdown", type="WorkerShutdown", next_retry_delay=timedelta(milliseconds=100))
 
 
-def _raise(told: Told, final: bool, benign: bool) -> NoReturn:  # noqa: FBT001 (private, called by name order once)
+def _raise(told: Told, final: bool, benign: bool) -> NoReturn:
     category = ApplicationErrorCategory.BENIGN if benign else ApplicationErrorCategory.UNSPECIFIED
     raise ApplicationError(told.code, msgspec.to_builtins(told), type=told.code, non_retryable=final, category=category)

@@ -42,7 +42,7 @@ class Flow:
         )
 
     @activity.defn(name="note")
-    async def note(self, run: Run, stage: Stage, paused: bool) -> None:  # noqa: FBT001 (Temporal passes by position)
+    async def note(self, run: Run, stage: Stage, paused: bool) -> None:
         """Write the stage into the record, for those who ask the API."""
         await self._line.patch(run.job_id, run.run, JobPatch(stage=stage, paused=paused))
 

@@ -107,7 +107,7 @@ class Recording:
                             await self._store_span(job, plan_id, step)
                             spans.append(step.span)
                             if step.span.end_s >= announce_from_s:
-                                told = await self._announce(job, spans, told)
+                                told = await self._announce(job, plan_id, spans, told)
                         case PreparedEnd():
                             end = step
                         case MediaProbe():
@@ -115,11 +115,11 @@ class Recording:
         assert end is not None
         return await self._store_plan(job, _plan(plan_id, spans, end, probe))
 
-    async def _announce(self, job: Job, spans: list[Span], told: int) -> int:
+    async def _announce(self, job: Job, plan_id: str, spans: list[Span], told: int) -> int:
         """Tell the workflow of spans that are final and have speech; how many spans are told now."""
         for span in spans[told:]:
             if span.speech:
-                await self._orchestrator.announce_span(job.job_id, job.run, span.index)
+                await self._orchestrator.announce_span(job.job_id, job.run, plan_id, span.index)
         return len(spans)
 
     async def _store_span(self, job: Job, plan_id: str, step: PreparedSpan) -> None:

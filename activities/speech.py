@@ -28,7 +28,9 @@ VOTES = 5
 class Speech:
     """Detect and transcribe. A part, once written, is never made again."""
 
-    def __init__(self, line: Line, blobs: Blobs, preparer: Preparer, engines: Mapping[str, Engine], threads: Threads) -> None:
+    def __init__(
+        self, line: Line, blobs: Blobs, preparer: Preparer, engines: Mapping[str, Engine], threads: Threads
+    ) -> None:
         self._line = line
         self._blobs = blobs
         self._preparer = preparer
@@ -150,5 +152,3 @@ def _winner(votes: Sequence[Mapping[str, float]]) -> str | None:
     for vote in votes:
         total.update(vote)
     return total.most_common(1)[0][0] if total else None
-
-

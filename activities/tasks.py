@@ -89,7 +89,7 @@ class DiarizeTask(msgspec.Struct, frozen=True):
 
 
 class MergeTask(msgspec.Struct, frozen=True, kw_only=True):
-    """Make the transcript of these parts. `diarizer` None: no turns were asked for or had."""
+    """Make the transcript of these parts. `diarize`: voices were to be told apart; `diarizer` None: they could not be."""
 
     job_id: str
     run: int
@@ -98,6 +98,7 @@ class MergeTask(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None
     language_detected: bool
     primary: str
+    diarize: bool
     diarizer: str | None
     warnings: tuple[str, ...] = ()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import msgspec
 from temporalio import activity
 
@@ -83,19 +86,34 @@ class Writing:
             msgspec.json.decode(self._blobs.get(part_key(task.job_id, task.plan, one.engine, one.index)), type=Part)
             for one in task.parts
         ]
-        turns = None
-        if task.diarizer is not None:
-            stored = self._blobs.get(turns_key(task.job_id, task.plan, task.diarizer))
-            turns = msgspec.json.decode(stored, type=Diarization)
+        turns = self._turns(task)
         merged = merge(
             task.job_id,
             plan,
             parts,
             turns,
-            language=task.language,
+            language=task.language or _spoken(parts),
             language_detected=task.language_detected,
             primary_engine=self._line.facts(task.primary).model,
             fallback=any(one.engine != task.primary for one in task.parts),
         )
         warnings = (*plan.warnings, *task.warnings, *(warning for part in parts for warning in part.warnings))
         return msgspec.structs.replace(merged, warnings=tuple(dict.fromkeys((*merged.warnings, *warnings))))
+
+    def _turns(self, task: MergeTask) -> Diarization | None:
+        """None: not asked for. Without turns although asked for, no word can be given a speaker."""
+        if not task.diarize:
+            return None
+        if task.diarizer is None:
+            return Diarization("none", (), 0)
+        stored = self._blobs.get(turns_key(task.job_id, task.plan, task.diarizer))
+        return msgspec.json.decode(stored, type=Diarization)
+
+
+def _spoken(parts: Sequence[Part]) -> str | None:
+    """The language in which most seconds were heard."""
+    seconds: Counter[str] = Counter()
+    for part in parts:
+        if part.language is not None:
+            seconds[part.language] += int(part.covered_s * 1000) + 1
+    return seconds.most_common(1)[0][0] if seconds else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 from temporalio import workflow
@@ -17,7 +17,9 @@ with workflow.unsafe.imports_passed_through():
     from tiro.adapters.temporal import names
 
 T = TypeVar("T")
-_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=30))
+_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=30)
+)
 """No maximum of attempts: an error is for good when the activity says so, and only then."""
 
 
@@ -46,7 +48,9 @@ STATIONS: dict[str, Station] = {
 }
 
 
-async def run_station(activity: Callable[..., Awaitable[T]], *args: Any, summary: str = "", priority: Priority | None = None) -> T:
+async def run_station(
+    activity: Callable[..., Awaitable[T]], *args: Any, summary: str = "", priority: Priority | None = None
+) -> T:
     """Run an activity as the table says. Cancelling waits until it has really ended: nothing writes behind a cleanup."""
     name = activity.__name__
     station = STATIONS[name]
@@ -73,14 +77,32 @@ async def run_station(activity: Callable[..., Awaitable[T]], *args: Any, summary
     )
 
 
-async def together(works: Iterable[Awaitable[T]]) -> list[T]:
-    """Run works beside each other; the first failure ends the others and is raised itself, never as a group."""
+async def fan_out(works: AsyncIterator[Awaitable[T]], limit: int) -> list[T]:
+    """Run works beside each other, at most `limit` at once; a work is asked for when there is a place for it.
+
+    The first failure ends the others and is raised itself, never as a group.
+    """
+    places = asyncio.Semaphore(limit)
+    tasks: list[asyncio.Task[T]] = []
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_as_coroutine(work)) for work in works]
-    except* BaseException as group_error:
-        raise unwrapped(group_error) from None
+            await places.acquire()
+            async for work in works:
+                tasks.append(group.create_task(_placed(work, places)))
+                await places.acquire()
+    except BaseExceptionGroup as failed:
+        raise unwrapped(failed) from None
     return [task.result() for task in tasks]
+
+
+async def together(*works: Awaitable[Any]) -> list[Any]:
+    """Run all of these beside each other; failures as in `fan_out`."""
+
+    async def each() -> AsyncIterator[Awaitable[Any]]:
+        for work in works:
+            yield work
+
+    return await fan_out(each(), len(works) + 1)
 
 
 def unwrapped(error: BaseException) -> BaseException:
@@ -102,11 +124,12 @@ def told_of(error: BaseException) -> Told | None:
     return Told(cause.type or "internal_error", passing=False)
 
 
-async def _as_coroutine(work: Awaitable[T]) -> T:
-    return await work
+async def _placed(work: Awaitable[T], places: asyncio.Semaphore) -> T:
+    try:
+        return await work
+    finally:
+        places.release()
 
 
 def _result_type(activity: Callable[..., Awaitable[Any]]) -> Any:
-    from typing import get_type_hints
-
     return get_type_hints(activity).get("return")

@@ -41,7 +41,7 @@ class Orchestrator(Protocol):
         """An update: `pause`, `resume`, `reprioritize`. Conflict `job_ended` when the workflow is gone."""
         ...
 
-    async def announce_span(self, job_id: str, run: int, index: int) -> None:
+    async def announce_span(self, job_id: str, run: int, plan: str, index: int) -> None:
         """Tell a running workflow that a span is final; one that is gone needs it no more."""
         ...
 

@@ -87,10 +87,10 @@ class TemporalOrchestrator:
                 raise Conflict("job_ended", "The job has ended.") from None
             raise _unavailable() from None
 
-    async def announce_span(self, job_id: str, run: int, index: int) -> None:
+    async def announce_span(self, job_id: str, run: int, plan: str, index: int) -> None:
         """Signal `span_ready`; a workflow that is gone needs it no more."""
         try:
-            await self._patiently(self._handle(job_id, run).signal("span_ready", index), 10.0)
+            await self._patiently(self._handle(job_id, run).signal("span_ready", args=[plan, index]), 10.0)
         except RPCError as error:
             if error.status not in _GONE:
                 raise _unavailable() from None

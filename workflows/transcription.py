@@ -1,0 +1,295 @@
+"""The way of one recording: begin, fetch, ingest, and beside it detect, transcribe and diarize; then merge, publish, settle, deliver."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable
+
+import msgspec
+from temporalio import workflow
+from temporalio.common import Priority
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.flow import Flow
+    from activities.recording import Recording
+    from activities.speech import Speech
+    from activities.tasks import (
+        Brief,
+        DetectTask,
+        DiarizeTask,
+        HeardSpan,
+        IngestTask,
+        MergeTask,
+        Prepared,
+        Run,
+        SettledAs,
+        SettleTask,
+        TranscribeTask,
+    )
+    from activities.voices import Voices
+    from activities.writing import Writing
+    from tiro.model.job import Outcome, Stage
+    from tiro.ports import Launch
+    from workflows.display import Board, details
+    from workflows.ending import deliver, mark_end
+    from workflows.stations import fan_out, run_station, together, told_of
+
+PACK_S = 300.0
+"""Up to so much audio a job is one activity on the speech queue, not one per span."""
+SPANS_IN_FLIGHT = 16
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """How the run ended."""
+
+    job: str
+    outcome: str
+
+
+@workflow.defn(name="Transcription")
+class Transcription:
+    """One run of one job. Its history holds ids, numbers and codes only."""
+
+    def __init__(self) -> None:
+        self._announced: list[int] = []
+        self._plan: str | None = None
+        self._prepared: Prepared | None = None
+        self._spans_done = 0
+        self._language: str | None = None
+        self._engines: tuple[str, ...] = ()
+        self._engine = 0
+        self._paused = False
+        self._priority: int | None = None
+        self._warnings: list[str] = []
+        self._stage: Stage = "queued"
+        self._launch: Launch | None = None
+
+    @workflow.run
+    async def run(self, launch: Launch) -> Finished:
+        """Ends with settle, whatever happened; a cancelled run cleans up and stays cancelled."""
+        self._launch = launch
+        try:
+            brief = await run_station(Flow.begin, Run(launch.job_id, launch.run))
+            if brief is None:
+                return Finished(launch.job_id, "superseded")
+            settled = await self._stations(brief)
+        except BaseException as error:
+            if is_cancelled_exception(error):
+                await self._after(await self._settle("cancelled"))
+                raise
+            told = told_of(error)
+            if told is None:
+                raise
+            if told.code == "superseded":
+                settled = await self._settle("cancelled")
+            else:
+                settled = await self._settle("failed", told.code, told.reason, told.extras)
+        await self._after(settled)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return Finished(launch.job_id, settled.outcome)
+
+    # --- what may come in while it runs --------------------------------------------------------------------------
+
+    @workflow.signal(name="span_ready", description="a span is final")
+    def span_ready(self, plan: str, index: int) -> None:
+        """From ingest; told twice after a retry."""
+        if plan == (self._plan or plan) and index not in self._announced:
+            self._plan = plan
+            self._announced.append(index)
+
+    @workflow.update(name="pause", description="schedule no further spans")
+    async def pause(self) -> None:
+        """What is under way is finished; nothing new begins."""
+        self._paused = True
+        await self._show(self._stage)
+
+    @workflow.update(name="resume", description="go on after pause")
+    async def resume(self) -> None:
+        """Go on."""
+        self._paused = False
+        await self._show(self._stage)
+
+    @workflow.update(name="reprioritize", description="1 (first) to 5: for what is not yet scheduled")
+    async def reprioritize(self, priority: int) -> None:
+        """Takes effect with the next station that is scheduled."""
+        self._priority = priority
+
+    @reprioritize.validator
+    def _check_priority(self, priority: int) -> None:
+        if not 1 <= priority <= 5:
+            raise ValueError("a priority is 1 to 5")
+
+    @workflow.query(name="progress", description="stage, spans, engine, and why it waits")
+    def progress(self) -> dict[str, str | int | float | bool | None]:
+        """For operators and the command line."""
+        return msgspec.to_builtins(self._board())
+
+    # --- the stations -------------------------------------------------------------------------------------------------
+
+    async def _stations(self, brief: Brief) -> SettledAs:
+        self._engines = brief.engines
+        self._language = brief.language
+        if brief.from_url:
+            self._look("fetching")
+            await run_station(Recording.fetch, self._id(), priority=self._urgency())
+        self._look("preparing")
+        _, heard, diarizer = await together(self._ingest(), self._hear(brief), self._voices(brief))
+        assert self._prepared is not None
+        task = MergeTask(
+            job_id=self._id().job_id,
+            run=self._id().run,
+            plan=self._prepared.plan,
+            parts=tuple(sorted((one for pack in heard for one in pack), key=lambda one: one.index)),
+            language=self._language,
+            language_detected=brief.language is None and brief.detects,
+            primary=brief.engines[0],
+            diarize=brief.diarize,
+            diarizer=diarizer,
+            warnings=tuple(self._warnings),
+        )
+        self._look("merging")
+        if not self._announced:
+            return await run_station(Writing.finish, task)
+        await run_station(Writing.merge, task)
+        await run_station(Writing.publish, self._id())
+        return await self._settle("completed")
+
+    async def _ingest(self) -> None:
+        task = IngestTask(self._id().job_id, self._id().run, PACK_S)
+        self._prepared = await run_station(Recording.ingest, task, priority=self._urgency())
+        self._plan = self._prepared.plan
+        self._look("transcribing")
+
+    async def _hear(self, brief: Brief) -> list[list[HeardSpan]]:
+        await workflow.wait_condition(lambda: bool(self._announced) or self._prepared is not None)
+        if brief.language is None and brief.detects:
+            await self._detect()
+        return await fan_out(self._packs(), SPANS_IN_FLIGHT)
+
+    async def _detect(self) -> None:
+        """Skipped where one activity hears everything anyway. Nothing found: each span goes by itself."""
+        spans = tuple(self._announced) or (self._prepared.spans if self._prepared else ())
+        if len(spans) < 2 and self._prepared is not None:
+            return
+        assert self._plan is not None
+        task = DetectTask(self._id().job_id, self._id().run, self._plan, spans, self._engines[0])
+        try:
+            self._language = await run_station(Speech.detect, task, priority=self._urgency())
+        except ActivityError as error:
+            told = told_of(error)
+            if told is None or not told.passing:
+                raise
+            self._warnings.append("language_not_detected")
+
+    async def _packs(self) -> AsyncIterator[Awaitable[list[HeardSpan]]]:
+        """Spans to hear, as they become final: one by one, or all of a short recording at once."""
+        handed: set[int] = set()
+        while True:
+            await workflow.wait_condition(lambda: bool(self._waiting(handed)) or self._prepared is not None)
+            await workflow.wait_condition(lambda: not self._paused)
+            waiting = self._waiting(handed)
+            if not waiting:
+                return
+            pack = waiting if not self._announced else waiting[:1]
+            handed.update(pack)
+            yield self._transcribe(pack)
+
+    def _waiting(self, handed: set[int]) -> tuple[int, ...]:
+        known = self._prepared.spans if self._prepared else tuple(self._announced)
+        return tuple(index for index in known if index not in handed)
+
+    async def _transcribe(self, spans: tuple[int, ...]) -> list[HeardSpan]:
+        """With the engine of the moment; when it fails in passing once too often, with the next of the chain."""
+        assert self._plan is not None
+        while True:
+            engine = self._engine
+            task = TranscribeTask(
+                job_id=self._id().job_id,
+                run=self._id().run,
+                plan=self._plan,
+                spans=spans,
+                engine=self._engines[engine],
+                accept=self._engines,
+                language=self._language,
+                priority=self._priority or self._id().priority,
+            )
+            try:
+                heard = await run_station(
+                    Speech.transcribe, task, summary=f"{len(spans)} from span {spans[0]}", priority=self._urgency()
+                )
+            except ActivityError as error:
+                told = told_of(error)
+                if told is None or not told.passing or not self._fall_back(engine):
+                    raise
+                continue
+            self._spans_done += len(spans)
+            self._look(self._stage)
+            return heard
+
+    def _fall_back(self, failed: int) -> bool:
+        """Once for all spans that are not done; who failed with an engine that was left before just goes on with the next."""
+        if self._engine == failed and failed + 1 < len(self._engines):
+            self._engine += 1
+        return self._engine > failed
+
+    async def _voices(self, brief: Brief) -> str | None:
+        """Beside the hearing. Without turns a transcript is still worth having."""
+        await workflow.wait_condition(lambda: self._prepared is not None)
+        if not brief.diarize or self._prepared is None or not self._prepared.spans:
+            return None
+        task = DiarizeTask(self._id().job_id, self._id().run, self._prepared.plan)
+        try:
+            return await run_station(Voices.diarize, task, priority=self._urgency())
+        except ActivityError as error:
+            told = told_of(error)
+            if told is None or told.code == "superseded":
+                raise
+            self._warnings.append("diarization_failed")
+            return None
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    async def _settle(
+        self,
+        outcome: Outcome,
+        code: str | None = None,
+        reason: str | None = None,
+        extras: dict[str, str | int | float | bool | None] | None = None,
+    ) -> SettledAs:
+        task = SettleTask(
+            job_id=self._id().job_id, run=self._id().run, outcome=outcome, code=code, reason=reason, extras=extras or {}
+        )
+        return await run_station(Flow.settle, task)
+
+    async def _after(self, settled: SettledAs) -> None:
+        self._look("ended")
+        mark_end(settled)
+        await deliver(settled)
+
+    # --- what is shown ------------------------------------------------------------------------------------------------
+
+    async def _show(self, stage: Stage) -> None:
+        self._look(stage)
+        await run_station(Flow.note, Run(self._id().job_id, self._id().run), stage, self._paused)
+
+    def _look(self, stage: Stage) -> None:
+        self._stage = stage
+        workflow.set_current_details(details(self._board()))
+
+    def _board(self) -> Board:
+        return Board(
+            stage=self._stage,
+            spans_done=self._spans_done,
+            spans_known=len(self._prepared.spans if self._prepared else self._announced),
+            spans_final=self._prepared is not None,
+            engine=self._engines[self._engine] if self._engines else None,
+            paused=self._paused,
+            priority=self._priority or (self._launch.priority if self._launch else 3),
+        )
+
+    def _id(self) -> Launch:
+        assert self._launch is not None
+        return self._launch
+
+    def _urgency(self) -> Priority | None:
+        return None if self._priority is None else Priority(priority_key=self._priority)
