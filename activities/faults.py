@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 from temporalio import activity
@@ -59,8 +59,8 @@ class _Translating(ActivityInboundInterceptor):
         except CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 (this is the one place where all errors are translated)
-            fault = await self._told(first_of(error), input)
-        _raise(*fault)
+            told, final, benign = await self._told(first_of(error), input)
+        raise _as_told(told, final=final, benign=benign)
 
     async def _told(self, error: Exception, task: ExecuteActivityInput) -> tuple[Told, bool, bool]:
         """(what is told, non-retryable, benign)."""
@@ -69,8 +69,8 @@ class _Translating(ActivityInboundInterceptor):
             benign = isinstance(error, MediaRefused | SourceRefused | QuotaExceeded)
             log.info("station %s: %s (%s)", activity.info().activity_type, error.code, type(error).__name__)
         else:
-            told, benign = Told("internal_error", True), False
-            log.exception("station %s failed", activity.info().activity_type)
+            told, benign = Told("internal_error", passing=True), False
+            log.error("station %s failed", activity.info().activity_type, exc_info=error)
         if not told.passing:
             return told, True, benign
         return told, told.code not in _UNCOUNTED and await self._is_stale(task, told.code), benign
@@ -110,6 +110,8 @@ def _shutdown() -> ApplicationError:
     return ApplicationError("WorkerShutdown", type="WorkerShutdown", next_retry_delay=timedelta(milliseconds=100))
 
 
-def _raise(told: Told, final: bool, benign: bool) -> NoReturn:
+def _as_told(told: Told, *, final: bool, benign: bool) -> ApplicationError:
     category = ApplicationErrorCategory.BENIGN if benign else ApplicationErrorCategory.UNSPECIFIED
-    raise ApplicationError(told.code, msgspec.to_builtins(told), type=told.code, non_retryable=final, category=category)
+    return ApplicationError(
+        told.code, msgspec.to_builtins(told), type=told.code, non_retryable=final, category=category
+    )

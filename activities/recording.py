@@ -52,7 +52,7 @@ class Recording:
             job = await self._line.job(task.job_id, task.run)
             await self._line.patch(task.job_id, task.run, JobPatch(stage="fetching"))
             key = source_key(task.job_id)
-            if not isinstance(job.source, UrlSource) or await self._threads.run(self._blobs.head, key):
+            if not isinstance(job.source, UrlSource) or await self._threads.run(self._blobs.head, key) is not None:
                 return
             limits = await self._line.limits(job)
             url = self._line.source_url(job.source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import Executor
 from typing import Any, TypeVar, cast
 
@@ -27,7 +27,7 @@ class Threads:
         stop = threading.Event()
         return await self._awaited(stop, lambda: call(stop))
 
-    async def iterate(self, make: Callable[[threading.Event], Iterator[T]]) -> AsyncIterator[T]:
+    async def iterate(self, make: Callable[[threading.Event], Iterator[T]]) -> AsyncGenerator[T, None]:
         """What a blocking iterator yields, one step at a time; it is closed in a thread, whatever ends the loop."""
         stop = threading.Event()
         iterator = await self._awaited(stop, lambda: make(stop))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from temporalio import workflow
 from temporalio.common import Priority, SearchAttributeUpdate
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -13,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
 
 def mark_end(settled: SettledAs) -> None:
     """One upsert: status, error code, decoded seconds."""
-    updates: list[SearchAttributeUpdate] = [names.STATUS.value_set(settled.outcome)]
+    updates: list[SearchAttributeUpdate[Any]] = [names.STATUS.value_set(settled.outcome)]
     if settled.error_code:
         updates.append(names.ERROR_CODE.value_set(settled.error_code))
     if settled.decoded_s is not None:

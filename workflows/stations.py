@@ -55,7 +55,7 @@ async def run_station(
     name = activity.__name__
     station = STATIONS[name]
     if station.queue is None:
-        return await workflow.execute_local_activity(
+        local: T = await workflow.execute_local_activity(
             name,
             args=args,
             start_to_close_timeout=timedelta(seconds=station.start_to_close_s),
@@ -63,7 +63,8 @@ async def run_station(
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             result_type=_result_type(activity),
         )
-    return await workflow.execute_activity(
+        return local
+    result: T = await workflow.execute_activity(
         name,
         args=args,
         task_queue=station.queue,
@@ -75,6 +76,7 @@ async def run_station(
         summary=summary or None,
         priority=priority or Priority.default,
     )
+    return result
 
 
 async def fan_out(works: AsyncIterator[Awaitable[T]], limit: int) -> list[T]:

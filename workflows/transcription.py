@@ -122,7 +122,8 @@ class Transcription:
     @workflow.query(name="progress", description="stage, spans, engine, and why it waits")
     def progress(self) -> dict[str, str | int | float | bool | None]:
         """For operators and the command line."""
-        return msgspec.to_builtins(self._board())
+        board: dict[str, str | int | float | bool | None] = msgspec.to_builtins(self._board())
+        return board
 
     # --- the stations -------------------------------------------------------------------------------------------------
 
