@@ -143,7 +143,9 @@ def _whisper(settings: EngineSettings, _: str, __: HttpFactory) -> Engine:
 
 
 def _sphinx_abilities(_: EngineSettings, __: str) -> Abilities:
-    return Abilities("pocketsphinx", "pocketsphinx_en_us", ENGLISH, detects=False)
+    from tiro.adapters.engines.pocketsphinx import ABILITIES
+
+    return ABILITIES
 
 
 def _sphinx(settings: EngineSettings, _: str, __: HttpFactory) -> Engine:
