@@ -51,7 +51,7 @@ types: setup ## mypy --strict
 
 contracts: setup ## the stairs of the house, by import-linter
 	@echo "check: import contracts"
-	@found=$$(.venv/bin/lint-imports 2>&1) || { echo "$$found"; exit 1; }
+	@found=$$(.venv/bin/lint-imports --no-logo 2>&1) || { echo "$$found"; exit 1; }
 
 house: setup ## sizes, names, and what no tracked file may hold
 	@echo "check: house rules"
