@@ -1,1 +1,183 @@
-"""The worker entrance: how is a worker for some of the task queues started?"""
+"""Entrance of a worker: `python worker.py --queue control,media,speech,voices,deliver` (any subset) serves those task queues."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import click
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.delivery import Delivering
+from activities.faults import Faults
+from activities.flow import Flow
+from activities.recording import Recording
+from activities.speech import Speech
+from activities.threads import Threads
+from activities.voices import Voices
+from activities.writing import Writing
+from tiro.adapters.temporal.names import QUEUES
+from tiro.model.errors import TiroError
+from tiro.settings import read
+from tiro.wiring import Core, Machines, build_core, scratch_folder
+from workflows.delivery import Delivery
+from workflows.transcription import Transcription
+from workflows.upkeep import Upkeep
+
+WORKFLOWS: list[type] = [Transcription, Delivery, Upkeep]
+GRACE = timedelta(seconds=5)
+_THREADS = 64
+_LAST_BREATH_S = 1.5
+"""A process that ran a worker aborts now and then when the interpreter ends right after the last one closed."""
+
+
+class Workers:
+    """The workers of one process, one per queue, over one set of machines."""
+
+    def __init__(self, core: Core, queues: Sequence[str], say: Callable[[str], None]) -> None:
+        self._core = core
+        self._queues = tuple(dict.fromkeys(queues))
+        self._machines = Machines(core.settings, frozenset(self._queues), say)
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="station")
+        self._workers: list[Worker] = []
+        self._runs: list[asyncio.Task[None]] = []
+        self.failed = asyncio.Event()
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The models that hear, in the order of the chain."""
+        return tuple(engine.model for engine in self._machines.engines.values())
+
+    @property
+    def diarizer(self) -> str:
+        """Which one tells mixed voices apart."""
+        return self._machines.mixed.id
+
+    async def start(self) -> None:
+        """Load models, then take work."""
+        await self._machines.start()
+        for queue in self._queues:
+            worker = self._worker(queue)
+            self._workers.append(worker)
+            self._runs.append(asyncio.create_task(self._run(worker), name=f"worker-{queue}"))
+
+    async def stop(self) -> None:
+        """Take no more work, give what runs 5 s, hand back the rest, end the children."""
+        await asyncio.gather(*(worker.shutdown() for worker in self._workers), return_exceptions=True)
+        for run in self._runs:
+            with contextlib.suppress(Exception):
+                await run
+        await self._machines.stop()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        if self._workers:
+            await asyncio.sleep(_LAST_BREATH_S)
+
+    async def _run(self, worker: Worker) -> None:
+        try:
+            await worker.run()
+        except Exception:
+            self.failed.set()
+            raise
+
+    def _worker(self, queue: str) -> Worker:
+        return Worker(
+            self._core.client,
+            task_queue=QUEUES[queue],
+            workflows=WORKFLOWS if queue == "control" else [],
+            activities=self._activities(queue),
+            activity_executor=self._executor,
+            workflow_runner=workflow_runner(),
+            interceptors=[Faults(self._core.house.line)],
+            max_concurrent_activities=self._slots(queue),
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+            graceful_shutdown_timeout=GRACE,
+            max_heartbeat_throttle_interval=timedelta(seconds=2),
+            default_heartbeat_throttle_interval=timedelta(seconds=2),
+        )
+
+    def _slots(self, queue: str) -> int:
+        """Few where work is heavy: what a worker has taken in advance, nobody else can take."""
+        hearing = sum(engine.windows_in_flight for engine in self._machines.engines.values())
+        return {"speech": max(2, hearing + 1), "media": 2 * (os.cpu_count() or 1), "voices": 1}.get(queue, 32)
+
+    def _activities(self, queue: str) -> list[Callable[..., Any]]:
+        core, machines = self._core.house, self._machines
+        threads = Threads(self._executor)
+        match queue:
+            case "control":
+                flow = Flow(core.line, core.endings, core.upkeep)
+                writing = Writing(core.line, core.blobs, core.endings, threads)
+                return [
+                    flow.begin, flow.note, flow.settle, flow.sweep,
+                    writing.merge, writing.publish, writing.finish,
+                ]  # fmt: skip
+            case "media":
+                recording = Recording(
+                    core.line, core.blobs, core.fetcher, machines.preparer, core.orchestrator, threads,
+                    scratch_folder(self._core.settings),
+                )  # fmt: skip
+                return [recording.fetch, recording.ingest]
+            case "speech":
+                speech = Speech(core.line, core.blobs, machines.preparer, machines.engines, threads)
+                return [speech.detect, speech.transcribe]
+            case "voices":
+                return [
+                    Voices(core.line, core.blobs, machines.preparer, machines.mixed, machines.separate, threads).diarize
+                ]
+            case _:
+                return [Delivering(core.hooks).attempt]
+
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """Our own packages are imported once, outside: they are deterministic where workflows use them, and heavy to import again."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(
+        "msgspec", "tiro", "activities", "numpy", "workflows.stations"
+    )
+    return SandboxedWorkflowRunner(restrictions=restrictions)
+
+
+async def serve(queues: Sequence[str], say: Callable[[str], None]) -> None:
+    """Work until SIGTERM or SIGINT."""
+    core = await build_core(read(os.environ))
+    workers = Workers(core, queues, say)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await workers.start()
+    say(f"working on {', '.join(queues)}")
+    waits = [asyncio.create_task(event.wait()) for event in (stopping, workers.failed)]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    say("stopping: running stations have 5 s, then they are handed back")
+    await workers.stop()
+    await core.close()
+    if workers.failed.is_set():
+        raise SystemExit(1)
+
+
+@click.command()
+@click.option(
+    "--queue", "queues", default=",".join(QUEUES), show_default=True, help="Task queues to serve, comma separated."
+)
+def main(queues: str) -> None:
+    """Serve task queues of Tiro until stopped."""
+    wanted = [name.strip() for name in queues.split(",") if name.strip()]
+    unknown = [name for name in wanted if name not in QUEUES]
+    if unknown or not wanted:
+        raise click.BadParameter(f"queues are {', '.join(QUEUES)}", param_hint="--queue")
+    try:
+        asyncio.run(serve(wanted, lambda line: click.echo(f"worker: {line}", err=True)))
+    except TiroError as error:
+        raise click.ClickException(error.message) from None
+
+
+if __name__ == "__main__":
+    main()

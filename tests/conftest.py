@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.temporal import end_server, temporal_address, temporal_client
+
 TIERS = ("unit", "contract", "dialects", "workflows", "replay", "acceptance")
+__all__ = ["temporal_address", "temporal_client"]
 _ROOT = Path(__file__).parent
 
 
@@ -39,6 +42,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if outcomes:
             words = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
             terminalreporter.write_line(f"{tier:>10}: {words} ({spent_s[tier]:.0f} s)")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The main process ends the Temporal server that the test processes share."""
+    if not hasattr(session.config, "workerinput"):
+        end_server()
 
 
 def pytest_unconfigure() -> None:

@@ -88,15 +88,7 @@ class DevServer:
 
     async def _launch(self) -> None:
         place = self.place
-        arguments = ["server", "start-dev", "--ip", "127.0.0.1", "--ui-ip", "127.0.0.1", "--log-level", "error"]
-        arguments += ["--port", str(place.port), "--ui-port", str(place.ui_port)]
-        if place.database is not None:
-            arguments += ["--db-filename", str(place.database)]
-            arguments += [piece for pragma in _PRAGMAS for piece in ("--sqlite-pragma", pragma)]
-        for value in _DYNAMIC:
-            arguments += ["--dynamic-config-value", value]
-        for key in SEARCH_ATTRIBUTES:
-            arguments += ["--search-attribute", f"{key.name}={_TYPE_NAMES[key.name]}"]
+        arguments = server_arguments(port=place.port, ui_port=place.ui_port, database=place.database)
         with place.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 str(self._binary), *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
@@ -123,10 +115,21 @@ class DevServer:
             await self._launch()
 
 
-_TYPE_NAMES = {
-    key.name: {"TiroFlags": "KeywordList", "TiroAudioSeconds": "Int"}.get(key.name, "Keyword")
-    for key in SEARCH_ATTRIBUTES
-}
+def server_arguments(*, port: int, ui_port: int | None, database: Path | None) -> list[str]:
+    """How `temporal` is called: WAL, priority and fairness, our search attributes. `ui_port` None: no UI; `database` None: in memory."""
+    arguments = ["server", "start-dev", "--ip", "127.0.0.1", "--log-level", "error", "--port", str(port)]
+    arguments += ["--headless"] if ui_port is None else ["--ui-ip", "127.0.0.1", "--ui-port", str(ui_port)]
+    if database is not None:
+        arguments += ["--db-filename", str(database)]
+        arguments += [piece for pragma in _PRAGMAS for piece in ("--sqlite-pragma", pragma)]
+    for value in _DYNAMIC:
+        arguments += ["--dynamic-config-value", value]
+    for key in SEARCH_ATTRIBUTES:
+        arguments += ["--search-attribute", f"{key.name}={_TYPE_NAMES.get(key.name, 'Keyword')}"]
+    return arguments
+
+
+_TYPE_NAMES = {"TiroFlags": "KeywordList", "TiroAudioSeconds": "Int"}
 
 
 def _dying_with(parent: int) -> Callable[[], None]:

@@ -1,0 +1,91 @@
+"""One real Temporal dev server for all tests of a run, whichever test process needs it first; the main process ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from temporalio.client import Client
+
+from tiro.adapters.temporal.binary import find_binary
+from tiro.adapters.temporal.converter import DATA_CONVERTER
+from tiro.adapters.temporal.devserver import server_arguments
+
+_HELP = "The tests need a Temporal server: run 'make test' once, it builds the command and keeps it."
+
+
+def _place() -> Path:
+    """The same folder in all processes of one test run."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
+    return Path(tempfile.gettempdir()) / f"tiro-test-temporal-{run}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _listening(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def _start(folder: Path) -> int:
+    binary = find_binary(os.environ)
+    if binary is None:
+        pytest.fail(_HELP)
+    port = _free_port()
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(binary), *server_arguments(port=port, ui_port=None, database=None)],
+            stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+    (folder / "server.json").write_text(json.dumps({"port": port, "pid": process.pid}))
+    deadline = time.monotonic() + 60
+    while not _listening(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"the Temporal server did not start: {(folder / 'log').read_text()[-2000:]}")
+        time.sleep(0.1)
+    return port
+
+
+@pytest.fixture(scope="session")
+def temporal_address() -> str:
+    """Of the server that all test processes share; started by whoever asks first."""
+    folder = _place()
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        told = folder / "server.json"
+        port = json.loads(told.read_text())["port"] if told.exists() else _start(folder)
+    return f"127.0.0.1:{port}"
+
+
+@pytest_asyncio.fixture
+async def temporal_client(temporal_address: str) -> AsyncIterator[Client]:
+    """A client with our converter."""
+    yield await Client.connect(temporal_address, data_converter=DATA_CONVERTER)
+
+
+def end_server() -> None:
+    """Called once, by the main process of the run."""
+    told = _place() / "server.json"
+    if told.exists():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(json.loads(told.read_text())["pid"], signal.SIGKILL)
+        for path in _place().iterdir():
+            path.unlink()
+        _place().rmdir()

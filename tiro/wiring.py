@@ -1,0 +1,152 @@
+"""Settings become adapters become services: the only file that names concrete classes.
+
+`Core` is what every process needs; `Machines` what only workers need, and only those of the queues they serve.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from temporalio.client import Client
+
+from tiro.adapters.database import open_records
+from tiro.adapters.egress.clients import async_client
+from tiro.adapters.egress.courier import WebCourier
+from tiro.adapters.egress.fetcher import WebFetcher
+from tiro.adapters.egress.guard import Guard
+from tiro.adapters.engines.registry import chain_capabilities, resolve_chain
+from tiro.adapters.media.preparer import ChildPreparer
+from tiro.adapters.storage import open_blobs
+from tiro.adapters.system import SystemClock, SystemIds
+from tiro.adapters.temporal.client import connect
+from tiro.adapters.temporal.orchestrator import TemporalOrchestrator
+from tiro.adapters.vault import SealedVault
+from tiro.model.speech import EngineFacts
+from tiro.ports import Diarizer, Engine, Orchestrator, Preparer
+from tiro.services.accounts import Accounts
+from tiro.services.dispatch import Dispatch
+from tiro.services.ending import Endings
+from tiro.services.hooks import Hooks
+from tiro.services.house import Bell, House
+from tiro.services.intake import Intake
+from tiro.services.jobs import Jobs
+from tiro.services.line import Line
+from tiro.services.upkeep import Upkeep
+from tiro.settings import Settings
+
+
+class Core(msgspec.Struct, frozen=True):
+    """A process of ours before it becomes an API or a worker."""
+
+    settings: Settings
+    client: Client
+    house: House
+
+    async def close(self) -> None:
+        """Give back what is open."""
+        await self.house.records.close()
+
+
+async def build_core(settings: Settings) -> Core:
+    """Connects to nothing yet; the first use of a port does. Raises Invalid for settings that cannot be."""
+    client = await connect(settings.temporal)
+    return Core(settings, client, build_house(settings, TemporalOrchestrator(client)))
+
+
+def build_house(settings: Settings, orchestrator: Orchestrator) -> House:
+    """Ports and services; the orchestrator is given, since tests and tools bring their own."""
+    clock, ids = SystemClock(), SystemIds()
+    vault = SealedVault(settings.secret_key)
+    records = open_records(settings.database_url, clock)
+    blobs = open_blobs(settings.blobs_url)
+    guard = Guard(settings.egress_allow)
+    fetcher, courier = WebFetcher(guard, scratch_folder(settings)), WebCourier(guard)
+    chain = engine_facts(settings)
+    bell = Bell()
+    endings = Endings(records, blobs, clock, public_url=settings.public_url, hook_scale=settings.hook_scale)
+    return House(
+        clock=clock,
+        ids=ids,
+        vault=vault,
+        records=records,
+        blobs=blobs,
+        orchestrator=orchestrator,
+        fetcher=fetcher,
+        courier=courier,
+        chain=chain,
+        bell=bell,
+        accounts=Accounts(records, vault, clock, ids),
+        intake=Intake(records, vault, clock, ids, fetcher, courier, chain, bell.ring),
+        jobs=Jobs(records, blobs, orchestrator, endings, clock, bell.ring),
+        endings=endings,
+        dispatch=Dispatch(records, orchestrator, endings, clock),
+        line=Line(records, blobs, vault, clock, chain),
+        hooks=Hooks(records, blobs, vault, courier, clock),
+        upkeep=Upkeep(records, blobs, orchestrator, endings, clock),
+        preparer=build_preparer(settings),
+    )
+
+
+def engine_facts(settings: Settings) -> tuple[EngineFacts, ...]:
+    """What the chain can do, known without loading it."""
+    return tuple(
+        EngineFacts(
+            id=one.id, model=one.model, languages=one.languages, tasks=frozenset(one.tasks), detects=one.detects
+        )
+        for one in chain_capabilities(settings)
+    )
+
+
+def build_preparer(settings: Settings) -> Preparer:
+    """The decoder; its children start when first used. Numbered audio is no speech: the scripted engine goes by level."""
+    scripted = any(name.partition(":")[0] == "scripted" for name in settings.engines)
+    vad = "energy" if scripted else "silero"
+    return ChildPreparer(span_s=settings.span_s, scratch=scratch_folder(settings), vad=vad)
+
+
+def scratch_folder(settings: Settings) -> Path:
+    """Where files in passing lie; ours to empty."""
+    folder = Path(settings.scratch or tempfile.gettempdir()) / "tiro-scratch"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+class Machines:
+    """Decoder, engines and diarizers of a worker, made for the queues it serves; `start` loads models."""
+
+    def __init__(self, settings: Settings, queues: frozenset[str], say: Callable[[str], None]) -> None:
+        from tiro.adapters.diarizers.registry import channels_diarizer, resolve_diarizer
+
+        self.preparer = build_preparer(settings)
+        self.engines: dict[str, Engine] = {}
+        self.separate: Diarizer = channels_diarizer()
+        self.mixed: Diarizer = self.separate
+        if "speech" in queues:
+            guard = Guard(settings.egress_allow)
+            chain = resolve_chain(settings, lambda: async_client(guard, trusted=True))
+            self.engines = {engine.id: engine for engine in chain.engines}
+            for warning in chain.warnings:
+                say(warning)
+        if "voices" in queues:
+            self.mixed, warnings = resolve_diarizer(settings)
+            for warning in warnings:
+                say(warning)
+
+    async def start(self) -> None:
+        """Load what must be resident. Raises Permanent `engine_unavailable` with the way out."""
+        for engine in self.engines.values():
+            await engine.start()
+
+    async def stop(self) -> None:
+        """End every child."""
+        for engine in self.engines.values():
+            await engine.stop()
+        for diarizer in {id(one): one for one in (self.mixed, self.separate)}.values():
+            await asyncio.to_thread(diarizer.close)
+        close = getattr(self.preparer, "close", None)
+        if close is not None:
+            await asyncio.to_thread(close)
