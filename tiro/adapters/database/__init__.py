@@ -1,0 +1,15 @@
+"""The records: accounts, jobs, ledger and deliveries on SQLite (one process) or PostgreSQL (several). Never transcript text.
+
+records.py      open_records(url, clock) -> SqlRecords: engine, transaction, the database's clock
+migrate.py      migrate(url), current_revision(url), is_current(url): bring the schema up, and say where it stands
+accounts.py     accounts, keys, webhook secrets
+jobs.py         job rows, open uploads, and the orders that Temporal must be given
+admission.py    who gets a free slot
+ledger.py       minutes and overage, guarded balances
+hooks.py        deliveries and their attempts
+tables.py       the tables; columns.py what a column takes; rows.py a connection that speaks in rows; faults.py its errors in our words
+connect.py      an address -> an engine
+migrations/     the steps from one schema to the next
+
+Rows never leave this room: every answer is a frozen struct of the core.
+"""

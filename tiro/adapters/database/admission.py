@@ -1,0 +1,62 @@
+"""Who gets a free slot: the job that waits longest, of each account that runs fewer jobs than its plan allows.
+
+Correct with any number of processes: an account that another process is serving is skipped, not waited for (PostgreSQL);
+on SQLite there is one process, and transactions stand in line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import chain, zip_longest
+
+from sqlalchemy import RowMapping, case, exists, select, update
+
+from tiro.adapters.database.rows import Rows, write
+from tiro.adapters.database.tables import accounts, jobs, orders
+from tiro.model.job import Order
+
+_WAITING = (jobs.c.state == "queued") & ~jobs.c.admitted & jobs.c.deleted_at.is_(None)
+
+
+async def admit(rows: Rows, caps: Mapping[str, int], limit: int) -> list[Order]:
+    """Slots and orders for at most `limit` jobs, taken in turns from the accounts. A plan that `caps` does not name gets none."""
+    if not caps or limit < 1:
+        return []
+    lines = [await _line(rows, account, limit) for account in await _with_room(rows, caps, limit)]
+    chosen = [job for job in chain.from_iterable(zip_longest(*lines)) if job is not None][:limit]
+    if not chosen:
+        return []
+    await rows.run(update(jobs).where(jobs.c.job_id.in_([job["job_id"] for job in chosen])).values(admitted=True))
+    for account_id, slots in Counter(job["account_id"] for job in chosen).items():
+        taken = update(accounts).where(accounts.c.account_id == account_id).values(running=accounts.c.running + slots)
+        await rows.run(taken)
+    given = [Order("transcription", job["job_id"], job["run"]) for job in chosen]
+    await rows.insert_new(orders, *map(write, given))
+    return given
+
+
+async def _with_room(rows: Rows, caps: Mapping[str, int], limit: int) -> list[RowMapping]:
+    """Accounts with a free slot and a waiting job, locked. The lock lets new jobs of theirs come in meanwhile."""
+    cap = case(dict(caps), value=accounts.c.plan, else_=0)
+    some_wait = exists().where(jobs.c.account_id == accounts.c.account_id, _WAITING)
+    room = (
+        select(accounts.c.account_id, (cap - accounts.c.running).label("free"))
+        .where(accounts.c.running < cap, some_wait)
+        .order_by(accounts.c.running, accounts.c.account_id)
+        .limit(limit)
+        .with_for_update(of=accounts, skip_locked=True, key_share=True)
+    )
+    return list(await rows.all(room))
+
+
+async def _line(rows: Rows, account: RowMapping, limit: int) -> list[RowMapping]:
+    """The jobs of one account that may start, longest waiting first (a retry waits since it was asked for)."""
+    line = (
+        select(jobs.c.job_id, jobs.c.account_id, jobs.c.run)
+        .where(jobs.c.account_id == account["account_id"], _WAITING)
+        .order_by(jobs.c.changed_at, jobs.c.job_id)
+        .limit(min(account["free"], limit))
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    return list(await rows.all(line))

@@ -1,0 +1,65 @@
+"""The `Records` port: an engine, and one transaction at a time with the four ports inside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from sqlalchemy import DateTime, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tiro.adapters.database.accounts import SqlAccounts
+from tiro.adapters.database.connect import async_engine, is_sqlite, parse
+from tiro.adapters.database.faults import translated
+from tiro.adapters.database.hooks import SqlHooks
+from tiro.adapters.database.jobs import SqlJobs
+from tiro.adapters.database.ledger import SqlLedger
+from tiro.adapters.database.rows import Rows
+from tiro.ports import Accounts, Clock, Hooks, Jobs, Ledger, Transaction
+
+
+class SqlTransaction:
+    """Everything done through it is committed together or not at all."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.accounts: Accounts = SqlAccounts(rows)
+        self.jobs: Jobs = SqlJobs(rows)
+        self.ledger: Ledger = SqlLedger(rows)
+        self.hooks: Hooks = SqlHooks(rows)
+
+
+class SqlRecords:
+    """SQLite for one process, PostgreSQL for any number. Used from one event loop."""
+
+    def __init__(self, engine: AsyncEngine, clock: Clock, own_clock: bool) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._own_clock = own_clock
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Transaction]:
+        """Commits when left normally, rolls back on any exception. On SQLite do not begin one inside another: it waits for itself."""
+        with translated():
+            async with self._engine.begin() as connection:
+                yield SqlTransaction(Rows(connection))
+
+    async def now(self) -> datetime:
+        """PostgreSQL's clock; a file has none of its own, so SQLite's is ours."""
+        if not self._own_clock:
+            return self._clock.now()
+        with translated():
+            async with self._engine.connect() as connection:
+                moment = await connection.scalar(select(func.clock_timestamp(type_=DateTime(timezone=True))))
+        assert moment is not None
+        return moment.astimezone(UTC)
+
+    async def close(self) -> None:
+        """Ends every connection. Harmless when repeated."""
+        await self._engine.dispose()
+
+
+def open_records(url: str, clock: Clock) -> SqlRecords:
+    """Nothing is connected yet; `migrate` has made the tables. Raises Invalid `invalid_setting` for an address of another kind."""
+    parsed = parse(url)
+    return SqlRecords(async_engine(parsed), clock, own_clock=not is_sqlite(parsed))

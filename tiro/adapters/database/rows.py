@@ -1,0 +1,68 @@
+"""A connection that speaks in rows and raises our errors, and the way from a struct to a row and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import ColumnElement, Executable, RowMapping, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tiro.adapters.database.faults import translated
+
+Noun = TypeVar("Noun", bound=msgspec.Struct)
+
+
+def read(kind: type[Noun], row: RowMapping) -> Noun:
+    """The struct in a row; its fields are columns of the same names."""
+    return kind(**{field: row[field] for field in kind.__struct_fields__})
+
+
+def write(noun: msgspec.Struct) -> dict[str, Any]:
+    """The row of a struct."""
+    return msgspec.structs.asdict(noun)
+
+
+class Rows:
+    """One open transaction. Every statement goes through here, so that every error is ours."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._on_postgres = connection.dialect.name == "postgresql"
+
+    async def run(self, statement: Executable) -> int:
+        """How many rows it changed."""
+        with translated():
+            return (await self._connection.execute(statement)).rowcount
+
+    async def one(self, statement: Executable) -> RowMapping | None:
+        """The only row, or None."""
+        with translated():
+            return (await self._connection.execute(statement)).mappings().one_or_none()
+
+    async def all(self, statement: Executable) -> Sequence[RowMapping]:
+        """Every row."""
+        with translated():
+            return (await self._connection.execute(statement)).mappings().all()
+
+    async def value(self, statement: Executable) -> Any:
+        """The first column of the first row, or None."""
+        with translated():
+            return (await self._connection.execute(statement)).scalar()
+
+    async def insert_new(self, table: Table, *rows: Mapping[str, Any]) -> int:
+        """Insert what is not there yet; how many were new. Waits for another transaction that is inserting the same."""
+        insert = postgresql.insert(table) if self._on_postgres else sqlite.insert(table)
+        return await self.run(insert.values(list(rows)).on_conflict_do_nothing())
+
+    async def upsert(
+        self, table: Table, row: Mapping[str, Any], key: Sequence[str], change: Mapping[str, ColumnElement[Any]]
+    ) -> RowMapping:
+        """Insert the row, or apply `change` to the one of the same `key`; the row as it then stands."""
+        insert = postgresql.insert(table) if self._on_postgres else sqlite.insert(table)
+        statement = insert.values(dict(row)).on_conflict_do_update(index_elements=list(key), set_=dict(change))
+        standing = await self.one(statement.returning(table))
+        assert standing is not None
+        return standing
