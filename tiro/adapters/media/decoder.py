@@ -1,0 +1,189 @@
+"""This side of a decoder child: starts it, believes it nothing, reads its frames, ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import math
+import os
+import select
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tiro.adapters.media.protocol import HEADER, HELLO, MAX_BODY_BYTES, Block, End, Frame, Order, Refused, unpack
+from tiro.adapters.media.zygote import Zygote
+from tiro.model.errors import MediaRefused, TooLarge, Transient
+from tiro.model.media import SAMPLE_RATE_HZ, MediaLimits, MediaProbe
+
+_POLL_MS = 200
+_PIPE_BYTES = 1 << 20
+_START_S = 60.0
+_STALL_S = 120.0
+"""A child that says nothing for so long while it is asked has hung."""
+_MEMORY_BYTES = 512 << 20
+_LEAST_CPU_S = 60
+_CPU_SHARE = 0.05
+"""Seconds of CPU per second of sound allowed; a slow machine needs a tenth of that."""
+_END_S = 5.0
+
+
+class Stopped(Transient):
+    """The caller no longer wants the result."""
+
+    code = "stopped"
+
+
+class Decoders:
+    """Decoder children, one per file, from one zygote."""
+
+    def __init__(self, zygote: Zygote) -> None:
+        self._zygote = zygote
+        self._tokens = itertools.count(1)
+
+    def frames(
+        self, source: Path, limits: MediaLimits, stop: threading.Event, *, split_channels: bool, probe_only: bool
+    ) -> Iterator[Frame]:
+        """What the child finds: a MediaProbe, Blocks, an End. Closing the iterator ends the child.
+
+        Raises MediaRefused, TooLarge, Stopped, and Transient `decoder_unavailable` when no child can be had.
+        """
+        order = Order(
+            token=next(self._tokens),
+            max_duration_s=limits.max_duration_s,
+            split_channels=split_channels,
+            probe_only=probe_only,
+            cpu_s=_LEAST_CPU_S + math.ceil(limits.max_duration_s * _CPU_SHARE),
+            memory_bytes=_MEMORY_BYTES,
+        )
+        pipe = _Pipe(self._start(order, source, limits), limits, stop)
+        try:
+            yield from _checked(pipe.frames(), limits)
+        finally:
+            self._zygote.kill(order.token)
+            pipe.close()
+
+    def _start(self, order: Order, source: Path, limits: MediaLimits) -> int:
+        """The end of the pipe to read from."""
+        descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            about = os.fstat(descriptor)
+            if not stat.S_ISREG(about.st_mode):
+                raise MediaRefused("unsupported_format")
+            if about.st_size == 0:
+                raise MediaRefused("empty_audio")
+            if about.st_size > limits.max_bytes:
+                raise TooLarge(limits.max_bytes)
+            return self._piped(order, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _piped(self, order: Order, descriptor: int) -> int:
+        ours, theirs = os.pipe2(os.O_CLOEXEC)
+        # a decoder that runs ahead a little works while its last block is listened to
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        try:
+            self._zygote.order(order, descriptor, theirs)
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        return ours
+
+
+class _Pipe:
+    """Bytes to frames. Time spent waiting for the child counts against its deadline; time that our caller takes does not."""
+
+    def __init__(self, descriptor: int, limits: MediaLimits, stop: threading.Event) -> None:
+        self._descriptor = descriptor
+        self._left_s = limits.deadline_s
+        self._stop = stop
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLIN | select.POLLHUP)
+
+    def frames(self) -> Iterator[Frame]:
+        """Up to the child's last word. MediaRefused `decode_failed` when it ends without one."""
+        kind, size = self._header(_START_S, Transient("decoder_unavailable"))
+        if kind != HELLO or size:
+            raise Transient("decoder_unavailable")
+        died = MediaRefused("decode_failed")
+        while True:
+            kind, size = self._header(_STALL_S, died)
+            if size > MAX_BODY_BYTES:
+                raise died
+            try:
+                frame = unpack(kind, self._read(size, _STALL_S, died))
+            except ValueError:
+                raise died from None
+            yield frame
+            if isinstance(frame, End | Refused):
+                return
+
+    def close(self) -> None:
+        """Waits, for a moment, until the child is gone (its end of the pipe closes), then closes ours."""
+        until = time.monotonic() + _END_S
+        with contextlib.suppress(OSError):
+            while (left_s := until - time.monotonic()) > 0 and self._poll.poll(left_s * 1000):
+                if not os.read(self._descriptor, _PIPE_BYTES):
+                    break
+        os.close(self._descriptor)
+
+    def _header(self, patience_s: float, died: Exception) -> tuple[bytes, int]:
+        kind, size = HEADER.unpack(self._read(HEADER.size, patience_s, died))
+        return kind, size
+
+    def _read(self, size: int, patience_s: float, died: Exception) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            self._wait(patience_s, died)
+            piece = os.read(self._descriptor, size - len(data))
+            if not piece:
+                raise died
+            data += piece
+        return bytes(data)
+
+    def _wait(self, patience_s: float, died: Exception) -> None:
+        began = time.monotonic()
+        try:
+            while True:
+                if self._stop.is_set():
+                    raise Stopped
+                if self._poll.poll(_POLL_MS):
+                    return
+                waited_s = time.monotonic() - began
+                if waited_s > min(patience_s, self._left_s):
+                    raise died
+        finally:
+            self._left_s -= time.monotonic() - began
+
+
+def _checked(frames: Iterator[Frame], limits: MediaLimits) -> Iterator[Frame]:
+    """The same frames in the only order there is: probe, blocks of one shape, end; and no more sound than the limit."""
+    died = MediaRefused("decode_failed")
+    channels: int | None = None
+    samples = 0
+    probed = False
+    for frame in frames:
+        match frame:
+            case Refused(reason=reason):
+                raise MediaRefused(reason)
+            case MediaProbe():
+                if probed:
+                    raise died
+                probed = True
+            case Block():
+                if not probed or channels not in {None, frame.channels} or len(frame.pcm) % (2 * frame.channels):
+                    raise died
+                channels = frame.channels
+                samples += len(frame.pcm) // (2 * frame.channels)
+                if samples > (limits.max_duration_s + 1) * SAMPLE_RATE_HZ:
+                    raise MediaRefused("duration_exceeds_limit")
+            case End():
+                if not probed or frame.samples != samples:
+                    raise died
+        yield frame
