@@ -1,6 +1,6 @@
 """Which engines there are, what each can do here, and which of them make up a server's chain.
 
-An id may carry words of its own after a colon (`scripted:delay=0.05`); the part before it is the row of ENGINES.
+An id may carry words of its own after a colon (`scripted:delay=0.05`, `assemblyai:universal-2`); the part before it is the row of ENGINES.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import msgspec
 from tiro.adapters.engines import whisper_models
 from tiro.adapters.engines.abilities import ENGLISH, WHISPER_LANGUAGES, Abilities, public_id
 from tiro.model.errors import Invalid, Permanent
+from tiro.model.speech import Task
 from tiro.ports import Engine
 
 if TYPE_CHECKING:
@@ -161,10 +162,8 @@ def _openai_abilities(settings: EngineSettings, _: str) -> Abilities:
     model = public_id(settings.openai_model)
     translates = "whisper" in model and "turbo" not in model and not model.endswith("_en")
     languages = ENGLISH if model.endswith("_en") else WHISPER_LANGUAGES
-    tasks = frozenset({"transcribe", "translate"} if translates else {"transcribe"})
-    return msgspec.convert(
-        {"id": "openai", "model": model, "languages": languages, "tasks": tasks, "max_window_s": 300.0}, Abilities
-    )
+    tasks: frozenset[Task] = frozenset({"transcribe", "translate"} if translates else {"transcribe"})
+    return Abilities("openai", model, languages, tasks, max_window_s=300.0)
 
 
 def _openai_missing(settings: EngineSettings) -> str | None:
@@ -182,19 +181,20 @@ def _openai(settings: EngineSettings, _: str, http: HttpFactory) -> Engine:
     return OpenAiEngine(url, settings.openai_key, settings.openai_model, _openai_abilities(settings, ""), http)
 
 
-def _assemblyai_abilities(_: EngineSettings, __: str) -> Abilities:
-    return Abilities("assemblyai", "assemblyai_universal_3", WHISPER_LANGUAGES - {"yue"}, max_window_s=300.0)
+def _assemblyai_abilities(_: EngineSettings, script: str) -> Abilities:
+    from tiro.adapters.engines.assemblyai import abilities
+
+    return abilities(script)
 
 
 def _assemblyai_missing(settings: EngineSettings) -> str | None:
     return None if settings.assemblyai_key else "Set TIRO_ASSEMBLYAI_KEY to a key of an AssemblyAI account."
 
 
-def _assemblyai(settings: EngineSettings, _: str, http: HttpFactory) -> Engine:
+def _assemblyai(settings: EngineSettings, script: str, http: HttpFactory) -> Engine:
     from tiro.adapters.engines.assemblyai import AssemblyAiEngine
 
-    key = settings.assemblyai_key or ""
-    return AssemblyAiEngine(settings.assemblyai_url, key, _assemblyai_abilities(settings, ""), http)
+    return AssemblyAiEngine(settings.assemblyai_url, settings.assemblyai_key or "", script, http)
 
 
 # --- scripted

@@ -26,9 +26,10 @@ import msgspec
 
 from tiro.adapters.engines.abilities import WHISPER_LANGUAGES, Abilities
 from tiro.adapters.engines.numbered import hear
+from tiro.adapters.engines.words import segments
 from tiro.model.errors import Invalid, Permanent, QuotaExceeded, TiroError, Transient
 from tiro.model.media import SAMPLE_RATE_HZ
-from tiro.model.speech import EngineOptions, Heard, HeardSegment, HeardWord, Task
+from tiro.model.speech import EngineOptions, Heard, HeardWord, Task
 from tiro.ports import Samples, Urgency
 
 _PAUSE_S = 1.0
@@ -114,7 +115,7 @@ class ScriptedEngine:
         await asyncio.to_thread(self._log, urgency, windows, words, None)
         language = options.language or self._script.language
         probability = None if options.language else 1.0
-        return [Heard(_segments(heard), language, probability) for heard in words]
+        return [Heard(segments([_spaced(word) for word in heard], _PAUSE_S), language, probability) for heard in words]
 
     async def detect(self, windows: Sequence[Samples], urgency: Urgency) -> list[dict[str, float]]:
         return [{self._script.language: 1.0} for _ in windows]
@@ -170,14 +171,5 @@ def _first(mark: Path) -> bool:
     return True
 
 
-def _segments(words: Sequence[HeardWord]) -> tuple[HeardSegment, ...]:
-    """Words in a row make a segment; a pause of a second ends it."""
-    rows: list[list[HeardWord]] = []
-    for word in words:
-        if rows and word.start_s - rows[-1][-1].end_s < _PAUSE_S:
-            rows[-1].append(word)
-        else:
-            rows.append([word])
-    return tuple(
-        HeardSegment(row[0].start_s, row[-1].end_s, " ".join(w.text for w in row), tuple(row), 1.0) for row in rows
-    )
+def _spaced(word: HeardWord) -> HeardWord:
+    return HeardWord(" " + word.text, word.start_s, word.end_s, word.confidence)

@@ -36,8 +36,8 @@ from tiro.ports import Samples
 
 _log = logging.getLogger(__name__)
 _MAIN = "tiro.adapters.engines.hosts.main"
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "TZ")
-_PASSED_ON_PREFIXES = ("HF_", "CUDA_", "NVIDIA_", "CT2_")
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "TZ", "SSL_CERT_FILE")
+_PASSED_ON_PREFIXES = ("HF_", "CUDA_", "NVIDIA_", "CT2_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 class HostLimits(msgspec.Struct, frozen=True):
@@ -67,14 +67,14 @@ class Host:
         self.pid = process.pid
 
     @classmethod
-    async def spawn(cls, spec: Spec, limits: HostLimits, environ: dict[str, str] | None = None) -> Host:
+    async def spawn(cls, spec: Spec, limits: HostLimits) -> Host:
         """A host that has said hello. Raises Permanent `engine_unavailable` when it does not load."""
         ours, theirs = socket.socketpair()
         slab_fd = os.memfd_create("tiro-slab")
         with theirs:
             os.ftruncate(slab_fd, spec.max_batch * SLOT_BYTES)
             memory = mmap.mmap(slab_fd, spec.max_batch * SLOT_BYTES)
-            process = _started(spec, theirs.fileno(), slab_fd, environ)
+            process = _started(spec, theirs.fileno(), slab_fd)
         # an array keeps its memory; the last reference unmaps it
         slab = np.frombuffer(memory, np.float32).reshape(spec.max_batch, SLOT_SAMPLES)
         host = cls(process, slab, limits)
@@ -150,7 +150,7 @@ class Host:
                     continue
 
 
-def _started(spec: Spec, socket_fd: int, slab_fd: int, environ: dict[str, str] | None) -> subprocess.Popen[bytes]:
+def _started(spec: Spec, socket_fd: int, slab_fd: int) -> subprocess.Popen[bytes]:
     """The child, in its own process group; it takes over the slab's descriptor."""
     try:
         process = subprocess.Popen(
@@ -158,7 +158,7 @@ def _started(spec: Spec, socket_fd: int, slab_fd: int, environ: dict[str, str] |
             stdin=subprocess.PIPE,
             pass_fds=(socket_fd, slab_fd),
             process_group=0,
-            env=_environ() if environ is None else environ,
+            env=child_environ(),
         )
     finally:
         os.close(slab_fd)
@@ -168,10 +168,12 @@ def _started(spec: Spec, socket_fd: int, slab_fd: int, environ: dict[str, str] |
     return process
 
 
-def _environ() -> dict[str, str]:
+def child_environ() -> dict[str, str]:
     """What a host may know: no secret of ours, one thread per replica, the same packages."""
     passed = {
-        name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+        name: value
+        for name, value in os.environ.items()
+        if name in _PASSED_ON or name.upper().startswith(_PASSED_ON_PREFIXES)
     }
     path = os.pathsep.join(entry for entry in sys.path if entry)
     return {

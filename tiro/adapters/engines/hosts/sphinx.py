@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pocketsphinx
 
+from tiro.adapters.engines.words import segments
 from tiro.model.speech import EngineOptions, Heard, HeardSegment, HeardWord
 from tiro.ports import Samples
 
@@ -48,7 +49,7 @@ class SphinxModel:
         decoder.end_utt()
         length_s = len(window) / 16_000
         words = [_word(seg, length_s) for seg in decoder.seg() or () if not _NOT_WORDS.match(seg.word)]
-        return _sentences(words)
+        return segments(words, _PAUSE_S)
 
 
 def _pcm(window: Samples) -> bytes:
@@ -60,23 +61,4 @@ def _word(seg: pocketsphinx.Segment, length_s: float) -> HeardWord:
     end_s = min((seg.end_frame + 1) * _FRAME_S, length_s)
     # the posterior in the lattice, in logarithms of base 1.0001
     confidence = min(1.0, math.exp(seg.prob * math.log(1.0001)))
-    return HeardWord(_VARIANT.sub("", seg.word), round(start_s, 3), round(end_s, 3), round(confidence, 4))
-
-
-def _sentences(words: list[HeardWord]) -> tuple[HeardSegment, ...]:
-    rows: list[list[HeardWord]] = []
-    for word in words:
-        if rows and word.start_s - rows[-1][-1].end_s < _PAUSE_S:
-            rows[-1].append(word)
-        else:
-            rows.append([word])
-    return tuple(
-        HeardSegment(
-            row[0].start_s,
-            row[-1].end_s,
-            " ".join(word.text for word in row),
-            tuple(row),
-            round(sum(word.confidence for word in row) / len(row), 4),
-        )
-        for row in rows
-    )
+    return HeardWord(" " + _VARIANT.sub("", seg.word), round(start_s, 3), round(end_s, 3), round(confidence, 4))
