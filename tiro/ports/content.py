@@ -77,3 +77,10 @@ class Blobs(Protocol):
     def local_path(self, key: str) -> Path | None:
         """Where the object lies as a readable file, when the store is a folder; else None."""
         ...
+
+    def check(self) -> tuple[str, ...]:
+        """Write, read and remove a small object; codes of what an operator should know (`bucket_keeps_versions`, `store_forgets`).
+
+        Raises Permanent `bucket_missing`, Transient `store_unavailable` or `store_full`.
+        """
+        ...

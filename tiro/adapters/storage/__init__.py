@@ -1,0 +1,9 @@
+"""Where all content lies: the `Blobs` port over a folder, a bucket or memory.
+
+opening.py (address -> store) · folder.py (temporary file, fsync, rename) · memory.py
+s3.py (any S3 server; boto3 is an extra) · s3_writer.py (parts of 8 MiB) · s3_faults.py (its errors in our words)
+keys.py (what may name an object) · streams.py (reading a part of one)
+"""
+
+from tiro.adapters.storage.opening import open_blobs as open_blobs
+from tiro.adapters.storage.s3 import S3Options as S3Options
