@@ -55,7 +55,7 @@ class Source:
         self._file: BinaryIO = os.fdopen(descriptor, "rb", buffering=0)
         self.size_bytes = os.fstat(descriptor).st_size
         self.head = self._file.read(16)
-        self.understates = riff.understates(self._file, self.size_bytes)
+        self.riff = riff.look(self._file, self.size_bytes)
         self._file.seek(0)
 
     def read(self, size: int) -> bytes:
@@ -77,6 +77,8 @@ class Source:
 def decode(descriptor: int, order: Order, emit: Callable[[Frame], None]) -> None:
     """Emits a MediaProbe, then Blocks, then an End. Raises MediaRefused."""
     source = Source(descriptor)
+    if source.riff.odd_samples:
+        raise MediaRefused("unsupported_format")
     with ExitStack() as stack:
         container = stack.enter_context(_open(source))
         stream, tracks = _track(container)
@@ -84,7 +86,7 @@ def decode(descriptor: int, order: Order, emit: Callable[[Frame], None]) -> None
         check(probe.sample_rate_hz, probe.channels)
         emit(probe)
         if not order.probe_only:
-            warnings = ["other_tracks_ignored"] * (tracks > 1) + ["length_field_ignored"] * source.understates
+            warnings = ["other_tracks_ignored"] * (tracks > 1) + ["length_field_ignored"] * source.riff.understates
             Decoding(order, probe, emit).run(container, stream, source, warnings)
 
 
@@ -95,7 +97,7 @@ def _open(source: Source) -> av.container.InputContainer:
         # the source is given as bytes: no address of any kind is to be opened, whatever the bytes say
         "protocol_whitelist": "none",
     }
-    if source.understates:
+    if source.riff.understates:
         options["ignore_length"] = "1"
     attempts = (None, "mp3") if source.head.startswith(b"ID3") else (None,)
     for name in attempts:
@@ -142,7 +144,7 @@ def _probe(container: av.container.InputContainer, stream: Any, source: Source) 
 
 def _claim_s(container: av.container.InputContainer, stream: Any, source: Source) -> float | None:
     """The duration that the container gives, unless so few bytes cannot hold it."""
-    if container.duration is None or container.duration <= 0 or source.understates:
+    if container.duration is None or container.duration <= 0 or source.riff.understates:
         return None
     claim_s = container.duration / av.time_base
     context = stream.codec_context

@@ -29,7 +29,7 @@ class Resampler:
         self._channels = channels
         self._kind: tuple[str, str, int] | None = None
         self._fifo = av.AudioFifo()
-        self._graph = av.AudioResampler(format="fltp", rate=SAMPLE_RATE_HZ)
+        self._graph = av.AudioResampler(format="flt", rate=SAMPLE_RATE_HZ)
 
     def push(self, frame: av.AudioFrame) -> Iterator[Pcm]:
         """What is ready after this frame."""
@@ -52,11 +52,14 @@ class Resampler:
         yield from self._through(None)
         self._kind = None
         self._fifo = av.AudioFifo()
-        self._graph = av.AudioResampler(format="fltp", rate=SAMPLE_RATE_HZ)
+        self._graph = av.AudioResampler(format="flt", rate=SAMPLE_RATE_HZ)
 
     def _through(self, frame: av.AudioFrame | None) -> Iterator[Pcm]:
         for ready in self._graph.resample(frame):
-            pcm = _int16(_mixed(_plain(cast("NDArray[np.float32]", ready.to_ndarray())), self._channels))
+            # interleaved: PyAV reads past the end of the plane table when a planar frame has eight channels or more
+            interleaved = cast("NDArray[np.float32]", ready.to_ndarray())
+            sound = interleaved.reshape(-1, ready.layout.nb_channels).T
+            pcm = _int16(_mixed(_plain(sound), self._channels))
             for start in range(0, pcm.shape[1], BLOCK_SAMPLES):
                 yield pcm[:, start : start + BLOCK_SAMPLES]
 
