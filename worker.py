@@ -13,7 +13,6 @@ from typing import Any
 
 import click
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.delivery import Delivering
 from activities.faults import Faults
@@ -27,11 +26,8 @@ from tiro.adapters.temporal.names import QUEUES
 from tiro.model.errors import TiroError
 from tiro.settings import read
 from tiro.wiring import Core, Machines, build_core, scratch_folder
-from workflows.delivery import Delivery
-from workflows.transcription import Transcription
-from workflows.upkeep import Upkeep
+from workflows.registry import WORKFLOWS, workflow_runner
 
-WORKFLOWS: list[type] = [Transcription, Delivery, Upkeep]
 GRACE = timedelta(seconds=5)
 _THREADS = 64
 _LAST_BREATH_S = 1.5
@@ -133,14 +129,6 @@ class Workers:
                 ]
             case _:
                 return [Delivering(core.hooks).attempt]
-
-
-def workflow_runner() -> SandboxedWorkflowRunner:
-    """Our own packages are imported once, outside: they are deterministic where workflows use them, and heavy to import again."""
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(
-        "msgspec", "tiro", "activities", "numpy", "workflows.stations"
-    )
-    return SandboxedWorkflowRunner(restrictions=restrictions)
 
 
 async def serve(queues: Sequence[str], say: Callable[[str], None]) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.temporal import end_server, temporal_address, temporal_client
+from tests.servers.temporal import end_server, temporal_address, temporal_client, temporal_namespace
 
 TIERS = ("unit", "contract", "dialects", "workflows", "replay", "acceptance")
-__all__ = ["temporal_address", "temporal_client"]
+__all__ = ["temporal_address", "temporal_client", "temporal_namespace"]
 _ROOT = Path(__file__).parent
 
 

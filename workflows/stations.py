@@ -93,6 +93,8 @@ async def fan_out(works: AsyncIterator[Awaitable[T]], limit: int) -> list[T]:
                 tasks.append(group.create_task(_placed(work, places)))
                 await places.acquire()
     except BaseExceptionGroup as failed:
+        if workflow.cancellation_reason() is not None:
+            raise asyncio.CancelledError from None
         raise unwrapped(failed) from None
     return [task.result() for task in tasks]
 
@@ -108,12 +110,12 @@ async def together(*works: Awaitable[Any]) -> list[Any]:
 
 
 def unwrapped(error: BaseException) -> BaseException:
-    """Out of a group: a cancellation first, then an error for good, then the first."""
+    """Out of a group: what failed, not what was cancelled because of it; of several, what an activity said for good."""
     if not isinstance(error, BaseExceptionGroup):
         return error
     inner = [unwrapped(one) for one in error.exceptions]
-    cancelled = next((one for one in inner if is_cancelled_exception(one)), None)
-    return cancelled or next((one for one in inner if told_of(one) is not None), inner[0])
+    failed = [one for one in inner if not is_cancelled_exception(one)] or inner
+    return next((one for one in failed if told_of(one) is not None), failed[0])
 
 
 def told_of(error: BaseException) -> Told | None:

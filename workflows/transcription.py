@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
 
 import msgspec
@@ -50,7 +51,9 @@ class Finished(msgspec.Struct, frozen=True):
 class Transcription:
     """One run of one job. Its history holds ids, numbers and codes only."""
 
-    def __init__(self) -> None:
+    @workflow.init
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch  # an update may come before `run` begins
         self._announced: list[int] = []
         self._plan: str | None = None
         self._prepared: Prepared | None = None
@@ -62,12 +65,10 @@ class Transcription:
         self._priority: int | None = None
         self._warnings: list[str] = []
         self._stage: Stage = "queued"
-        self._launch: Launch | None = None
 
     @workflow.run
     async def run(self, launch: Launch) -> Finished:
         """Ends with settle, whatever happened; a cancelled run cleans up and stays cancelled."""
-        self._launch = launch
         try:
             brief = await run_station(Flow.begin, Run(launch.job_id, launch.run))
             if brief is None:
@@ -76,7 +77,7 @@ class Transcription:
         except BaseException as error:
             if is_cancelled_exception(error):
                 await self._after(await self._settle("cancelled"))
-                raise
+                raise asyncio.CancelledError from None  # an activity's own cancellation would fail the run
             told = told_of(error)
             if told is None:
                 raise
@@ -132,13 +133,13 @@ class Transcription:
         self._language = brief.language
         if brief.from_url:
             self._look("fetching")
-            await run_station(Recording.fetch, self._id(), priority=self._urgency())
+            await run_station(Recording.fetch, self._launch, priority=self._urgency())
         self._look("preparing")
         _, heard, diarizer = await together(self._ingest(), self._hear(brief), self._voices(brief))
         assert self._prepared is not None
         task = MergeTask(
-            job_id=self._id().job_id,
-            run=self._id().run,
+            job_id=self._launch.job_id,
+            run=self._launch.run,
             plan=self._prepared.plan,
             parts=tuple(sorted((one for pack in heard for one in pack), key=lambda one: one.index)),
             language=self._language,
@@ -152,11 +153,11 @@ class Transcription:
         if not self._announced:
             return await run_station(Writing.finish, task)
         await run_station(Writing.merge, task)
-        await run_station(Writing.publish, self._id())
+        await run_station(Writing.publish, self._launch)
         return await self._settle("completed")
 
     async def _ingest(self) -> None:
-        task = IngestTask(self._id().job_id, self._id().run, PACK_S)
+        task = IngestTask(self._launch.job_id, self._launch.run, PACK_S)
         self._prepared = await run_station(Recording.ingest, task, priority=self._urgency())
         self._plan = self._prepared.plan
         self._look("transcribing")
@@ -173,7 +174,7 @@ class Transcription:
         if len(spans) < 2 and self._prepared is not None:
             return
         assert self._plan is not None
-        task = DetectTask(self._id().job_id, self._id().run, self._plan, spans, self._engines[0])
+        task = DetectTask(self._launch.job_id, self._launch.run, self._plan, spans, self._engines[0])
         try:
             self._language = await run_station(Speech.detect, task, priority=self._urgency())
         except ActivityError as error:
@@ -205,14 +206,14 @@ class Transcription:
         while True:
             engine = self._engine
             task = TranscribeTask(
-                job_id=self._id().job_id,
-                run=self._id().run,
+                job_id=self._launch.job_id,
+                run=self._launch.run,
                 plan=self._plan,
                 spans=spans,
                 engine=self._engines[engine],
                 accept=self._engines,
                 language=self._language,
-                priority=self._priority or self._id().priority,
+                priority=self._priority or self._launch.priority,
             )
             try:
                 heard = await run_station(
@@ -238,7 +239,7 @@ class Transcription:
         await workflow.wait_condition(lambda: self._prepared is not None)
         if not brief.diarize or self._prepared is None or not self._prepared.spans:
             return None
-        task = DiarizeTask(self._id().job_id, self._id().run, self._prepared.plan)
+        task = DiarizeTask(self._launch.job_id, self._launch.run, self._prepared.plan)
         try:
             return await run_station(Voices.diarize, task, priority=self._urgency())
         except ActivityError as error:
@@ -258,7 +259,7 @@ class Transcription:
         extras: dict[str, str | int | float | bool | None] | None = None,
     ) -> SettledAs:
         task = SettleTask(
-            job_id=self._id().job_id, run=self._id().run, outcome=outcome, code=code, reason=reason, extras=extras or {}
+            job_id=self._launch.job_id, run=self._launch.run, outcome=outcome, code=code, reason=reason, extras=extras or {}
         )
         return await run_station(Flow.settle, task)
 
@@ -271,7 +272,7 @@ class Transcription:
 
     async def _show(self, stage: Stage) -> None:
         self._look(stage)
-        await run_station(Flow.note, Run(self._id().job_id, self._id().run), stage, self._paused)
+        await run_station(Flow.note, Run(self._launch.job_id, self._launch.run), stage, self._paused)
 
     def _look(self, stage: Stage) -> None:
         self._stage = stage
@@ -285,12 +286,8 @@ class Transcription:
             spans_final=self._prepared is not None,
             engine=self._engines[self._engine] if self._engines else None,
             paused=self._paused,
-            priority=self._priority or (self._launch.priority if self._launch else 3),
+            priority=self._priority or self._launch.priority,
         )
-
-    def _id(self) -> Launch:
-        assert self._launch is not None
-        return self._launch
 
     def _urgency(self) -> Priority | None:
         return None if self._priority is None else Priority(priority_key=self._priority)

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -22,6 +21,8 @@ from tiro.adapters.temporal.binary import find_binary
 from tiro.adapters.temporal.converter import DATA_CONVERTER
 from tiro.adapters.temporal.devserver import server_arguments
 
+_NAMESPACES = 150
+"""Made at start, drawn one per test: task queues have fixed names, so tests that run beside each other need namespaces of their own."""
 _HELP = "The tests need a Temporal server: run 'make test' once, it builds the command and keeps it."
 
 
@@ -48,15 +49,15 @@ def _start(folder: Path) -> int:
     if binary is None:
         pytest.fail(_HELP)
     port = _free_port()
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(binary), *server_arguments(port=port, ui_port=None, database=None)],
-            stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-    (folder / "server.json").write_text(json.dumps({"port": port, "pid": process.pid}))
+    namespaces = [piece for n in range(_NAMESPACES) for piece in ("--namespace", f"test{n}")]
+    arguments = [str(binary), *server_arguments(port=port, ui_port=None, database=None), *namespaces]
+    log = (os.POSIX_SPAWN_OPEN, 1, str(folder / "log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # not a Popen: the server outlives the test process that starts it
+    pid = os.posix_spawn(binary, arguments, os.environ, file_actions=[log, (os.POSIX_SPAWN_DUP2, 1, 2)], setsid=True)
+    (folder / "server.json").write_text(json.dumps({"port": port, "pid": pid}))
     deadline = time.monotonic() + 60
     while not _listening(port):
-        if process.poll() is not None or time.monotonic() > deadline:
+        if time.monotonic() > deadline:
             pytest.fail(f"the Temporal server did not start: {(folder / 'log').read_text()[-2000:]}")
         time.sleep(0.1)
     return port
@@ -74,10 +75,22 @@ def temporal_address() -> str:
     return f"127.0.0.1:{port}"
 
 
+@pytest.fixture
+def temporal_namespace(temporal_address: str) -> str:
+    """A namespace that no other test of this run has."""
+    with (_place() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        counter = _place() / "namespaces"
+        number = int(counter.read_text()) if counter.exists() else 0
+        counter.write_text(str(number + 1))
+    assert number < _NAMESPACES, "more tests than namespaces: raise _NAMESPACES"
+    return f"test{number}"
+
+
 @pytest_asyncio.fixture
-async def temporal_client(temporal_address: str) -> AsyncIterator[Client]:
-    """A client with our converter."""
-    yield await Client.connect(temporal_address, data_converter=DATA_CONVERTER)
+async def temporal_client(temporal_address: str, temporal_namespace: str) -> AsyncIterator[Client]:
+    """A client of this test's namespace, with our converter."""
+    yield await Client.connect(temporal_address, namespace=temporal_namespace, data_converter=DATA_CONVERTER)
 
 
 def end_server() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
-from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
@@ -30,11 +30,13 @@ from activities.tasks import (
     TranscribeTask,
 )
 from tiro.adapters.temporal import names
+from tiro.adapters.temporal.orchestrator import TemporalOrchestrator
 from tiro.model.hook import DeliveryTask
 from tiro.ports import Launch
 from tiro.services.hooks import Tried
 from tiro.services.upkeep import Swept
-from worker import WORKFLOWS, workflow_runner
+from workflows.registry import WORKFLOWS, workflow_runner
+from workflows.transcription import Finished
 
 PLAN = "plan"
 
@@ -160,12 +162,12 @@ async def _beat() -> None:
 
 
 @contextlib.asynccontextmanager
-async def working(client: Client, stations: ScriptedStations, tag: str) -> AsyncIterator[None]:
-    """All queues served under names of this test's own (`<queue>-<tag>` would change histories, so namespaces are told apart by ids)."""
+async def working(client: Client, stations: ScriptedStations) -> AsyncIterator[None]:
+    """All queues served, in the namespace of this test."""
     activities = [
         getattr(stations, name)
-        for name in dir(type(stations))
-        if hasattr(getattr(type(stations), name), "__temporal_activity_definition")
+        for name in vars(ScriptedStations)
+        if hasattr(getattr(ScriptedStations, name), "__temporal_activity_definition")
     ]
     async with contextlib.AsyncExitStack() as stack:
         for queue in names.QUEUES.values():
@@ -175,7 +177,20 @@ async def working(client: Client, stations: ScriptedStations, tag: str) -> Async
                 workflows=WORKFLOWS if queue == names.CONTROL else [],
                 activities=activities,
                 workflow_runner=workflow_runner(),
-                max_cached_workflows=10,
+                default_heartbeat_throttle_interval=timedelta(seconds=1),
+                max_heartbeat_throttle_interval=timedelta(seconds=1),
             )
             await stack.enter_async_context(worker)
         yield
+
+
+LAUNCH = Launch(
+    job_id="job_1", run=1, account_id="acct_1", dialect="jobs", weight=1.0, flags=("diarize",), summary="test"
+)
+
+
+async def start(client: Client, launch: Launch = LAUNCH) -> WorkflowHandle[Any, Any]:
+    """Start a transcription the way the relay does."""
+    orchestrator = TemporalOrchestrator(client, patience_s=10)
+    await orchestrator.start_transcription(launch)
+    return client.get_workflow_handle(names.job_workflow_id(launch.job_id, launch.run), result_type=Finished)

@@ -1,1 +1,0 @@
-"""Workflows on a real Temporal server, with stations that do as a test says."""
