@@ -95,7 +95,8 @@ async def fan_out(works: AsyncIterator[Awaitable[T]], limit: int) -> list[T]:
     except BaseExceptionGroup as failed:
         if workflow.cancellation_reason() is not None:
             raise asyncio.CancelledError from None
-        raise unwrapped(failed) from None
+        first = unwrapped(failed)
+        raise first from first.__cause__  # what an activity said is its cause: it must stay
     return [task.result() for task in tasks]
 
 
