@@ -53,7 +53,7 @@ def test_the_migrations_make_the_tables_that_the_code_uses(database_url: str) ->
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
         assert _checks(database_url, connection) == {
-            f"ck_{table.name}_{check.name}"
+            check.name
             for table in METADATA.tables.values()
             for column in table.columns
             for check in column.constraints

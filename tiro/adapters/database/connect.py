@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
@@ -71,6 +72,7 @@ def async_engine(url: URL) -> AsyncEngine:
                 **_OPTIONS,
             )
             _prepare_sqlite(engine.sync_engine)
+            _roll_back_what_is_cancelled(engine.sync_engine)
             return engine
         return create_async_engine(
             url,
@@ -110,6 +112,16 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _roll_back_what_is_cancelled(engine: Engine) -> None:
+    """A cancelled statement costs its connection, and SQLite keeps the lock of a closed connection while a cursor of it lives."""
+
+    @event.listens_for(engine, "invalidate")
+    def roll_back(connection: Any, _record: Any, _error: BaseException | None) -> None:
+        # not awaited, since the awaiting is what was cancelled; the driver's queue puts it before the closing
+        undone = asyncio.get_running_loop().create_task(connection.driver_connection.rollback())
+        undone.add_done_callback(lambda task: task.cancelled() or task.exception())
 
 
 def _wrong(what: str) -> Invalid:

@@ -55,7 +55,8 @@ class Rows:
     async def insert_new(self, table: Table, *rows: Mapping[str, Any]) -> int:
         """Insert what is not there yet; how many were new. Waits for another transaction that is inserting the same."""
         insert = postgresql.insert(table) if self._on_postgres else sqlite.insert(table)
-        return await self.run(insert.values(list(rows)).on_conflict_do_nothing())
+        statement = insert.values(list(rows)).on_conflict_do_nothing()
+        return len(await self.all(statement.returning(*table.primary_key.columns)))
 
     async def upsert(
         self, table: Table, row: Mapping[str, Any], key: Sequence[str], change: Mapping[str, ColumnElement[Any]]
