@@ -1,0 +1,41 @@
+"""How cues are written as SubRip and as WebVTT, by hand: no library escapes what strangers say."""
+
+from __future__ import annotations
+
+from tiro.model.transcript import Transcript, speaker_label
+from tiro.render.cues import Cue, cues
+
+_SRT_SAFE = str.maketrans({"<": "‹", ">": "›", "{": "｛", "}": "｝"})
+"""SubRip knows no escapes: players read tags in <> and in braces, and a reader sees an arrow as a time line."""
+_VTT_SAFE = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def srt(transcript: Transcript) -> bytes:
+    """SubRip, UTF-8. It has no place for speakers, and none is put between the words."""
+    blocks = []
+    for number, cue in enumerate(cues(transcript), 1):
+        shown = "\n".join(line.translate(_SRT_SAFE) for line in cue.lines)
+        blocks.append(f"{number}\n{_times(cue, ',')}\n{shown}\n")
+    return "\n".join(blocks).encode()
+
+
+def vtt(transcript: Transcript) -> bytes:
+    """WebVTT (W3C), UTF-8, each cue in a voice span of its speaker."""
+    blocks = ["WEBVTT\n"]
+    for cue in cues(transcript):
+        voice = "" if cue.speaker is None else f"<v {speaker_label(cue.speaker)}>"
+        shown = "\n".join(line.translate(_VTT_SAFE) for line in cue.lines)
+        blocks.append(f"{_times(cue, '.')}\n{voice}{shown}\n")
+    return "\n".join(blocks).encode()
+
+
+def _times(cue: Cue, point: str) -> str:
+    return f"{_time(cue.start_ms, point)} --> {_time(cue.end_ms, point)}"
+
+
+def _time(ms: int, point: str) -> str:
+    """`HH:MM:SS.mmm`, more digits for the hours when they need them."""
+    rest, thousandths = divmod(ms, 1000)
+    rest, seconds = divmod(rest, 60)
+    hours, minutes = divmod(rest, 60)
+    return f"{hours:02d}:{minutes:02d}:{seconds:02d}{point}{thousandths:03d}"
