@@ -40,7 +40,7 @@ class Workers:
     def __init__(self, core: Core, queues: Sequence[str], say: Callable[[str], None]) -> None:
         self._core = core
         self._queues = tuple(dict.fromkeys(queues))
-        self._machines = Machines(core.settings, frozenset(self._queues), say)
+        self._machines = Machines(core.settings, core.house.preparer, frozenset(self._queues), say)
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="station")
         self._workers: list[Worker] = []
         self._runs: list[asyncio.Task[None]] = []

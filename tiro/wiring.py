@@ -13,11 +13,12 @@ from pathlib import Path
 import msgspec
 from temporalio.client import Client
 
-from tiro.adapters.database import open_records
-from tiro.adapters.egress.clients import async_client
+from tiro.adapters.database.records import open_records
+from tiro.adapters.egress.clients import guarded_async_client
 from tiro.adapters.egress.courier import WebCourier
 from tiro.adapters.egress.fetcher import WebFetcher
 from tiro.adapters.egress.guard import Guard
+from tiro.adapters.egress.sites import Sites
 from tiro.adapters.engines.registry import chain_capabilities, resolve_chain
 from tiro.adapters.media.preparer import ChildPreparer
 from tiro.adapters.storage import open_blobs
@@ -47,7 +48,8 @@ class Core(msgspec.Struct, frozen=True):
     house: House
 
     async def close(self) -> None:
-        """Give back what is open."""
+        """Give back what is open, and end the decoder's children."""
+        await asyncio.to_thread(self.house.preparer.close)
         await self.house.records.close()
 
 
@@ -64,7 +66,7 @@ def build_house(settings: Settings, orchestrator: Orchestrator) -> House:
     records = open_records(settings.database_url, clock)
     blobs = open_blobs(settings.blobs_url)
     guard = Guard(settings.egress_allow)
-    fetcher, courier = WebFetcher(guard, scratch_folder(settings)), WebCourier(guard)
+    fetcher, courier = WebFetcher(guard, Sites(guard, scratch_folder(settings))), WebCourier(guard)
     chain = engine_facts(settings)
     bell = Bell()
     endings = Endings(records, blobs, clock, public_url=settings.public_url, hook_scale=settings.hook_scale)
@@ -104,8 +106,9 @@ def engine_facts(settings: Settings) -> tuple[EngineFacts, ...]:
 def build_preparer(settings: Settings) -> Preparer:
     """The decoder; its children start when first used. Numbered audio is no speech: the scripted engine goes by level."""
     scripted = any(name.partition(":")[0] == "scripted" for name in settings.engines)
-    vad = "energy" if scripted else "silero"
-    return ChildPreparer(span_s=settings.span_s, scratch=scratch_folder(settings), vad=vad)
+    return ChildPreparer(
+        span_s=settings.span_s, scratch=scratch_folder(settings), vad="energy" if scripted else "silero"
+    )
 
 
 def scratch_folder(settings: Settings) -> Path:
@@ -116,18 +119,18 @@ def scratch_folder(settings: Settings) -> Path:
 
 
 class Machines:
-    """Decoder, engines and diarizers of a worker, made for the queues it serves; `start` loads models."""
+    """Engines and diarizers of a worker, made for the queues it serves; `start` loads models."""
 
-    def __init__(self, settings: Settings, queues: frozenset[str], say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, preparer: Preparer, queues: frozenset[str], say: Callable[[str], None]) -> None:
         from tiro.adapters.diarizers.registry import channels_diarizer, resolve_diarizer
 
-        self.preparer = build_preparer(settings)
+        self.preparer = preparer
         self.engines: dict[str, Engine] = {}
         self.separate: Diarizer = channels_diarizer()
         self.mixed: Diarizer = self.separate
         if "speech" in queues:
             guard = Guard(settings.egress_allow)
-            chain = resolve_chain(settings, lambda: async_client(guard, trusted=True))
+            chain = resolve_chain(settings, lambda: guarded_async_client(guard, trusted=True))
             self.engines = {engine.id: engine for engine in chain.engines}
             for warning in chain.warnings:
                 say(warning)
@@ -147,6 +150,3 @@ class Machines:
             await engine.stop()
         for diarizer in {id(one): one for one in (self.mixed, self.separate)}.values():
             await asyncio.to_thread(diarizer.close)
-        close = getattr(self.preparer, "close", None)
-        if close is not None:
-            await asyncio.to_thread(close)

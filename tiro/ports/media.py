@@ -43,6 +43,14 @@ class Preparer(Protocol):
         """Container, codec and claims. Raises MediaRefused, Transient `decoder_unavailable`."""
         ...
 
+    def glance(self, source: Path, limits: MediaLimits, stop: threading.Event) -> MediaProbe:
+        """As `probe`, and MediaRefused for what the first half minute shows already: no sound, undecodable."""
+        ...
+
+    def close(self) -> None:
+        """End children. Harmless when repeated."""
+        ...
+
     def prepare(
         self, source: Path, limits: MediaLimits, split_channels: bool, stop: threading.Event
     ) -> Iterator[MediaProbe | PreparedSpan | PreparedEnd]:

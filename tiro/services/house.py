@@ -38,7 +38,7 @@ class Bell:
 
 
 class House(msgspec.Struct, frozen=True, kw_only=True):
-    """Ports and services of one process. `preparer` only where uploads may be looked into at once."""
+    """Ports and services of one process."""
 
     clock: Clock
     ids: Ids
@@ -58,4 +58,4 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     line: Line
     hooks: Hooks
     upkeep: Upkeep
-    preparer: Preparer | None = None
+    preparer: Preparer
