@@ -23,6 +23,7 @@ from tiro.model.errors import SourceRefused, TooLarge
 MAX_FEED_BYTES = 5 * 1024 * 1024
 MAX_PAGE_BYTES = 512 * 1024
 _HEAD_BYTES = 1024
+_BOM = b"\xef\xbb\xbf"
 _MAX_ITEMS = 20_000
 _MAX_TEXT = 4096
 _FEED_TYPES = {"application/rss+xml", "application/atom+xml", "application/rdf+xml"}
@@ -44,7 +45,7 @@ class Episode(msgspec.Struct, frozen=True):
 
 def kind(download: Download) -> Kind:
     """What an answer is, by its first bytes, and by its declared type where these say nothing."""
-    start = download.head(_HEAD_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    start = download.head(_HEAD_BYTES).removeprefix(_BOM).lstrip().lower()
     if start.startswith(_XML_STARTS) or (download.media_type in _FEED_TYPES and start[:1] not in {b"", b"{"}):
         return "page" if b"<html" in start else "feed"
     if start.startswith(_HTML_STARTS) or (download.media_type == "text/html" and start.startswith(b"<")):
@@ -57,8 +58,12 @@ def read_feed(download: Download) -> list[Episode]:
     items = _Items(str(download.url))
     parser = DefusedXMLParser(target=items, forbid_dtd=True, forbid_entities=True, forbid_external=True)
     try:
+        begun = False
         for chunk in download.chunks(MAX_FEED_BYTES):
-            parser.feed(chunk)
+            # feeds often begin with a line break, which XML does not allow
+            data = chunk if begun else chunk.removeprefix(_BOM).lstrip()
+            begun = begun or bool(data)
+            parser.feed(data)
         parser.close()
     except TooLarge:
         raise SourceRefused("feed_too_large") from None

@@ -58,9 +58,17 @@ class _Site(YoutubeDL):  # type: ignore[misc]  # yt-dlp ships no types
 
     def __init__(self, wish: Wish) -> None:
         self._wish = wish
+        self.trouble_on_the_way: Exception | None = None
         super().__init__(_options(wish, self._choose, self._count), auto_init=False)
         for extractor in extractors(wish.extractors):
             self.add_info_extractor(extractor)
+
+    def urlopen(self, req: Any) -> Any:
+        try:
+            return super().urlopen(req)
+        except (HTTPError, TransportError) as error:
+            self.trouble_on_the_way = error
+            raise
 
     def process_ie_result(self, ie_result: dict[str, Any], *args: Any, **named: Any) -> Any:
         if ie_result.get("_type") in _LISTS:
@@ -138,7 +146,7 @@ def extractors(extra: tuple[str, ...] = ()) -> Iterator[Any]:
     """`extra` ("module:Class"), then yt-dlp's own in their order, but for those that are off and the one that takes any page."""
     for name in extra:
         module, _, attribute = name.partition(":")
-        yield getattr(importlib.import_module(module), attribute)
+        yield getattr(importlib.import_module(module), attribute)()
     for extractor in gen_extractor_classes():
         if extractor.ie_key() != "Generic" and getattr(extractor, "_ENABLED", True):
             yield extractor
@@ -147,13 +155,12 @@ def extractors(extra: tuple[str, ...] = ()) -> Iterator[Any]:
 def download(wish: Wish) -> Outcome:
     """The best sound of the page into the file."""
     _name_refusals()
+    site = _Site(wish)
     try:
-        with _Site(wish) as site:
+        with site:
             site.extract_info(wish.url)
-    except _Stop as stop:
-        return Refused(stop.reason)
     except Exception as error:  # noqa: BLE001 (a hundred thousand lines of strangers' parsers)
-        return _outcome(error)
+        return _outcome(error, site.trouble_on_the_way)
     return Done() if Path(wish.file).is_file() else Refused("site_refused")
 
 
@@ -170,8 +177,11 @@ def _name_refusals() -> None:
     InfoExtractor.raise_login_required = saying("login_required")
 
 
-def _outcome(error: BaseException) -> Outcome:
+def _outcome(error: BaseException, trouble: BaseException | None) -> Outcome:
     chain = list(_chain(error))
+    if not any(isinstance(found, ExtractorError) for found in chain):
+        # the page was understood; yt-dlp's downloaders keep only the words of what then went wrong
+        chain.extend(_chain(trouble))
     for found in chain:
         match found:
             case _Stop():
