@@ -112,7 +112,10 @@ class ScriptedHttp:
         head, _, body = data.partition(b"\r\n\r\n")
         visit = Visit(sock, head, body, self._ended)
         while len(visit.body) < int(visit.headers.get("content-length", "0")):
-            visit.body += sock.recv(65536)
+            chunk = sock.recv(65536)
+            if not chunk:
+                return
+            visit.body += chunk
         self.visits.append(visit)
         self.scripts[visit.path.partition("?")[0]](visit)
 
