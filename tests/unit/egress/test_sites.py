@@ -50,9 +50,8 @@ def site(serve) -> ScriptedHttp:
 @pytest.fixture
 def scratch(tmp_path):
     folder = tmp_path / "scratch"
-    folder.mkdir()
     yield folder
-    assert not list(folder.iterdir())
+    assert not folder.exists() or not list(folder.iterdir())
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import secrets
 import select
 import socket
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -66,8 +67,8 @@ class FilteringProxy:
             thread.join()
         self._listener.close()
 
-    def _spawn(self, work: object, *args: socket.socket) -> None:
-        thread = threading.Thread(target=work, args=args, name="egress-proxy", daemon=True)  # type: ignore[arg-type]
+    def _spawn(self, work: Callable[..., None], *args: socket.socket) -> None:
+        thread = threading.Thread(target=work, args=args, name="egress-proxy", daemon=True)
         self._threads.append(thread)
         thread.start()
 

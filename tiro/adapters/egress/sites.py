@@ -80,6 +80,8 @@ class Sites:
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:
+        if self._scratch is not None:
+            self._scratch.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="site-", dir=self._scratch))
         try:
             yield folder
