@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import click
+from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.delivery import Delivering
@@ -22,6 +23,7 @@ from activities.speech import Speech
 from activities.threads import Threads
 from activities.voices import Voices
 from activities.writing import Writing
+from tiro.adapters.temporal.client import connect_patiently
 from tiro.adapters.temporal.names import QUEUES
 from tiro.model.errors import TiroError
 from tiro.settings import read
@@ -39,6 +41,7 @@ class Workers:
 
     def __init__(self, core: Core, queues: Sequence[str], say: Callable[[str], None]) -> None:
         self._core = core
+        self._say = say
         self._queues = tuple(dict.fromkeys(queues))
         self._machines = Machines(core.settings, core.house.preparer, frozenset(self._queues), say)
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="station")
@@ -58,9 +61,10 @@ class Workers:
 
     async def start(self) -> None:
         """Load models, then take work."""
+        client = await connect_patiently(self._core.settings.temporal, self._say)
         await self._machines.start()
         for queue in self._queues:
-            worker = self._worker(queue)
+            worker = self._worker(queue, client)
             self._workers.append(worker)
             self._runs.append(asyncio.create_task(self._run(worker), name=f"worker-{queue}"))
 
@@ -82,9 +86,9 @@ class Workers:
             self.failed.set()
             raise
 
-    def _worker(self, queue: str) -> Worker:
+    def _worker(self, queue: str, client: Client) -> Worker:
         return Worker(
-            self._core.client,
+            client,
             task_queue=QUEUES[queue],
             workflows=WORKFLOWS if queue == "control" else [],
             activities=self._activities(queue),

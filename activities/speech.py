@@ -59,6 +59,8 @@ class Speech:
         """One part per span."""
         async with beating():
             job = await self._line.job(task.job_id, task.run)
+            if job.stage != "transcribing":
+                await self._line.patch(task.job_id, task.run, JobPatch(stage="transcribing"))
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._span(job, task, index)) for index in task.spans]
             return [done.result() for done in tasks]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from temporalio.client import Client
@@ -33,6 +35,19 @@ async def connect(settings: TemporalAccess, *, lazy: bool = True) -> Client:
         retry_config=_RETRIES,
         lazy=lazy,
     )
+
+
+async def connect_patiently(access: TemporalAccess, say: Callable[[str], None]) -> Client:
+    """A connected client, as workers need one: waits for a cluster that is away, and says so once."""
+    told = False
+    while True:
+        try:
+            return await connect(access, lazy=False)
+        except RuntimeError:
+            if not told:
+                say("Temporal does not answer yet; waiting for it.")
+                told = True
+            await asyncio.sleep(2)
 
 
 def _tls(settings: TemporalAccess) -> bool | TLSConfig:

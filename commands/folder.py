@@ -1,0 +1,152 @@
+"""The data folder of an embedded server: what lies in it, who may read it, and who holds it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import click
+import msgspec
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who holds a data folder: written into its lock file."""
+
+    pid: int
+    port: int
+    temporal_pid: int | None = None
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """The first account and its key, as `credentials.json` keeps them."""
+
+    account: str
+    key: str
+
+
+class DataFolder:
+    """Paths of one data folder. Everything in it is its owner's alone (0700, secrets 0600)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().resolve()
+
+    def make(self) -> None:
+        """The folder and its rooms."""
+        for folder in (self.path, self.path / "blobs", self.path / "scratch"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite:///{self.path / 'tiro.db'}"
+
+    @property
+    def blobs_url(self) -> str:
+        return (self.path / "blobs").as_uri()
+
+    @property
+    def toml(self) -> Path:
+        return self.path / "tiro.toml"
+
+    def secret_key(self) -> str:
+        """Made once; tokens and sealed values die with it."""
+        return self._secret("secret.key", lambda: base64.b64encode(secrets.token_bytes(32)).decode())
+
+    def admin_token(self) -> str:
+        """What the command line shows to the server's loopback routes."""
+        return self._secret("admin.token", lambda: secrets.token_urlsafe(32))
+
+    def credentials(self) -> Credentials | None:
+        """The first account, or None before the first start."""
+        file = self.path / "credentials.json"
+        return msgspec.json.decode(file.read_bytes(), type=Credentials) if file.exists() else None
+
+    def save_credentials(self, credentials: Credentials) -> None:
+        """Kept for its owner only."""
+        _write_secret(self.path / "credentials.json", msgspec.json.encode(credentials).decode())
+
+    def ports(self) -> dict[str, int]:
+        """Ports of the Temporal server, chosen once so that bookmarks and running clients stay good."""
+        file = self.path / "ports.json"
+        return {name: int(port) for name, port in json.loads(file.read_text()).items()} if file.exists() else {}
+
+    def save_ports(self, ports: Mapping[str, int]) -> None:
+        """Remember them."""
+        (self.path / "ports.json").write_text(json.dumps(dict(ports)))
+
+    def holder(self) -> Holder | None:
+        """The running server of this folder, or None."""
+        file = self.path / "lock"
+        if not file.exists():
+            return None
+        with file.open("r+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _read_holder(lock.read())
+        return None
+
+    @contextlib.contextmanager
+    def held(self, port: int = 0) -> Iterator[Lock]:
+        """Hold the folder. Raises ClickException naming the holder when another process has it."""
+        self.make()
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise click.ClickException(_refusal(self.path, _read_holder(file.read()))) from None
+            lock = Lock(self.path / "lock", _read_holder(file.read()))
+            lock.write(Holder(os.getpid(), port))
+            try:
+                yield lock
+            finally:
+                lock.clear()
+
+    def _secret(self, name: str, make: Callable[[], str]) -> str:
+        file = self.path / name
+        if not file.exists():
+            _write_secret(file, make())
+        return file.read_text().strip()
+
+
+class Lock:
+    """A held folder; `left` is who held it before and did not let go."""
+
+    def __init__(self, file: Path, left: Holder | None) -> None:
+        self._file = file
+        self.left = left
+
+    def write(self, holder: Holder) -> None:
+        """Name the holder, for the next who asks."""
+        self._file.write_bytes(msgspec.json.encode(holder))
+
+    def clear(self) -> None:
+        """Nobody holds it; nothing is left over."""
+        self._file.write_bytes(b"")
+
+
+def _read_holder(text: str) -> Holder | None:
+    with contextlib.suppress(msgspec.DecodeError, msgspec.ValidationError):
+        return msgspec.json.decode(text, type=Holder)
+    return None
+
+
+def _refusal(path: Path, holder: Holder | None) -> str:
+    who = f"process {holder.pid}, port {holder.port}" if holder else "another process"
+    return f"{path} is in use by {who}. Stop that server, or choose another folder with --data."
+
+
+def _write_secret(file: Path, text: str) -> None:
+    part = file.with_suffix(".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    part.rename(file)
