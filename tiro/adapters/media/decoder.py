@@ -101,7 +101,8 @@ class _Pipe:
 
     def __init__(self, descriptor: int, limits: MediaLimits, stop: threading.Event) -> None:
         self._descriptor = descriptor
-        self._left_s = limits.deadline_s
+        self._deadline_s = limits.deadline_s
+        self._left_s = math.inf
         self._stop = stop
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN | select.POLLHUP)
@@ -111,6 +112,8 @@ class _Pipe:
         kind, size = self._header(_START_S, Transient("decoder_unavailable"))
         if kind != HELLO or size:
             raise Transient("decoder_unavailable")
+        # the deadline is the recording's, not the start of a zygote's
+        self._left_s = self._deadline_s
         died = MediaRefused("decode_failed")
         while True:
             kind, size = self._header(_STALL_S, died)

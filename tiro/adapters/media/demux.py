@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any, BinaryIO
 
 import av
@@ -67,6 +67,9 @@ class Source:
     def tell(self) -> int:
         return self._file.tell()
 
+    def close(self) -> None:
+        self._file.close()
+
     @property
     def known(self) -> bool:
         """Whether it begins as a container does that we read."""
@@ -76,10 +79,10 @@ class Source:
 
 def decode(descriptor: int, order: Order, emit: Callable[[Frame], None]) -> None:
     """Emits a MediaProbe, then Blocks, then an End. Raises MediaRefused."""
-    source = Source(descriptor)
-    if source.riff.odd_samples:
-        raise MediaRefused("unsupported_format")
     with ExitStack() as stack:
+        source = stack.enter_context(closing(Source(descriptor)))
+        if source.riff.odd_samples:
+            raise MediaRefused("unsupported_format")
         container = stack.enter_context(_open(source))
         stream, tracks = _track(container)
         probe = _probe(container, stream, source)

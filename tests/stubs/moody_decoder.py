@@ -1,0 +1,66 @@
+"""A decoder child that misbehaves as the file tells it: the first word of the file is what it does."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+from tiro.adapters.media.decoder_child import main
+from tiro.adapters.media.protocol import Block, End, Frame, Order
+from tiro.model.media import MediaProbe
+
+PROBE = MediaProbe("wav", "pcm_s16le", 16_000, 1, None)
+
+
+def spin() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
+    while True:
+        pass
+
+
+def write_a_file() -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(bytes(1 << 20))
+        file.flush()
+
+
+DEEDS: dict[str, Callable[[], object]] = {
+    "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "exit": lambda: os._exit(0),
+    "hoard": lambda: [bytearray(1 << 26) for _ in range(64)],
+    "spin": spin,
+    "write": write_a_file,
+    "flood": lambda: sys.stdout.write("x" * (64 << 20)) and sys.stdout.flush(),
+    "sleep": lambda: time.sleep(600),
+}
+
+
+def decode(source: int, order: Order, emit: Callable[[Frame], None]) -> None:
+    word = os.read(source, 100).decode().split()[0]
+    emit(PROBE)
+    if word in DEEDS:
+        DEEDS[word]()
+    match word:
+        case "huge":
+            emit(Block(1, bytes((1 << 20) + 2)))
+        case "odd":
+            emit(Block(2, bytes(6)))
+        case "twice":
+            emit(PROBE)
+        case "uncounted":
+            emit(Block(1, bytes(32_000)))
+            emit(End(1, 0, ()))
+        case "endless":
+            while True:
+                emit(Block(1, b"\1\2" * 16_000))
+    emit(Block(1, b"\0\7" * 32_000))
+    emit(End(32_000, 0, ()))
+
+
+if __name__ == "__main__":
+    main(decode)
