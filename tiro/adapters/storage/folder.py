@@ -154,11 +154,17 @@ class FolderWriter:
 
     def commit_new(self) -> bool:
         """Make the object visible unless one of its key is; False then."""
-        try:
-            self._finish(lambda final: os.link(self._temporary, final))
-        except FileExistsError:
-            return False
-        return True
+        is_new = True
+
+        def link(final: Path) -> None:
+            nonlocal is_new
+            try:
+                os.link(self._temporary, final)
+            except FileExistsError:
+                is_new = False
+
+        self._finish(link)
+        return is_new
 
     def abort(self) -> None:
         """Forget the bytes."""
@@ -168,7 +174,7 @@ class FolderWriter:
             _remove(self._temporary, self._unfinished)
 
     def _finish(self, move: Callable[[Path], object]) -> None:
-        with faults(but=FileExistsError):
+        with faults():
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
@@ -182,17 +188,17 @@ class FolderWriter:
                         raise Transient(
                             "store_unavailable", "The object was removed while it was being written."
                         ) from None
+            else:
+                raise Transient("store_unavailable", "The object's folder is removed again and again.")
             _sync(self._final.parent)
         _prune(self._temporary.parent, self._unfinished)
 
 
 @contextlib.contextmanager
-def faults(but: type[OSError] | tuple[type[OSError], ...] = ()) -> Iterator[None]:
+def faults() -> Iterator[None]:
     """The operating system's errors in our words: `store_full`, `invalid_blob_key`, else `store_unavailable`."""
     try:
         yield
-    except but:
-        raise
     except OSError as error:
         if error.errno in _FULL:
             raise Transient("store_full", "The blob store is full.", errno=error.errno) from error
