@@ -81,7 +81,7 @@ def test_writing_beside_a_deletion_that_prunes_the_same_folders(tmp_path: Path) 
     other = threading.Thread(target=prune)
     other.start()
     try:
-        for _ in range(100):
+        for _ in range(40):
             blobs.put("jobs/a/kept", b"x")
     finally:
         done.set()

@@ -6,6 +6,7 @@ import socket
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import msgspec
@@ -122,8 +123,8 @@ def test_a_completion_whose_answer_was_lost_counts(s3_server: S3Server, s3_bucke
 
 def test_listing_and_deleting_go_on_over_pages(s3_server: S3Server, s3_bucket: str) -> None:
     with store(s3_server.options, s3_bucket) as blobs:
-        for number in range(1005):
-            blobs.put(f"many/{number:04d}", b"")
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda number: blobs.put(f"many/{number:04d}", b""), range(1005)))
         assert [info.key for info in blobs.list("many/")] == [f"many/{number:04d}" for number in range(1005)]
         assert blobs.delete_prefix("many/") == 1005
         assert list(blobs.list("")) == []

@@ -190,7 +190,8 @@ class FolderWriter:
                         ) from None
             else:
                 raise Transient("store_unavailable", "The object's folder is removed again and again.")
-            _sync(self._final.parent)
+            with contextlib.suppress(FileNotFoundError):  # deleted again already, and its folder with it
+                _sync(self._final.parent)
         _prune(self._temporary.parent, self._unfinished)
 
 
