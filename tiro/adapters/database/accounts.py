@@ -19,7 +19,7 @@ class SqlAccounts:
         self._rows = rows
 
     async def add(self, account: Account) -> None:
-        await self._rows.run(insert(accounts).values(write(account)))
+        await self._rows.run(insert(accounts), write(account))
 
     async def get(self, account_id: str) -> Account | None:
         row = await self._rows.one(select(accounts).where(accounts.c.account_id == account_id))
@@ -35,7 +35,7 @@ class SqlAccounts:
         await self._rows.run(update(accounts).where(accounts.c.account_id == account.account_id).values(values))
 
     async def add_key(self, key: ApiKey) -> None:
-        await self._rows.run(insert(api_keys).values(write(key)))
+        await self._rows.run(insert(api_keys), write(key))
 
     async def key_by_sha256(self, sha256: str) -> ApiKey | None:
         row = await self._rows.one(select(api_keys).where(api_keys.c.sha256 == sha256))

@@ -25,7 +25,7 @@ class SqlJobs:
         self._rows = rows
 
     async def add(self, job: Job) -> None:
-        await self._rows.run(insert(jobs).values(write(job)))
+        await self._rows.run(insert(jobs), write(job))
         await self.drop_upload(job.job_id)
 
     async def get(self, job_id: str, account_id: str | None = None) -> Job | None:

@@ -146,7 +146,7 @@ class SqlLedger:
             change["overage_used_s"] = balances.c.overage_used_s + closing.overage_s
             change["overage_micros"] = balances.c.overage_micros + closing.amount_micros
         await self._guarded(guard, change)
-        await self._rows.run(insert(entries).values(write(closing)))
+        await self._rows.run(insert(entries), write(closing))
 
     async def _guarded(self, guard: ColumnElement[bool], change: dict[str, ColumnElement[int]]) -> None:
         if await self._rows.run(update(balances).where(guard).values(change)) != 1:

@@ -32,10 +32,10 @@ class Rows:
         self._connection = connection
         self._on_postgres = connection.dialect.name == "postgresql"
 
-    async def run(self, statement: Executable) -> int:
-        """How many rows it changed."""
+    async def run(self, statement: Executable, values: Mapping[str, Any] | None = None) -> int:
+        """How many rows it changed. Values given apart are not part of the statement, which is then made only once."""
         with translated():
-            return (await self._connection.execute(statement)).rowcount
+            return (await self._connection.execute(statement, values)).rowcount
 
     async def one(self, statement: Executable) -> RowMapping | None:
         """The only row, or None."""
