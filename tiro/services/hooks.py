@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from tiro.model.errors import NotFound
+from tiro.model.errors import Conflict, NotFound
 from tiro.model.hook import Attempt, Delivery, DeliveryState
 from tiro.ports import Answer, Blobs, Clock, Courier, Records, Vault
 from tiro.sign import SCHEMES
@@ -45,14 +45,16 @@ class Hooks:
         answer = await self._send(delivery)
         return await self._record(delivery, number, started, answer, next_in_s)
 
-    async def replay(self, event_id: str) -> Delivery:
-        """Back to pending, to be started again by an operator. Raises NotFound."""
+    async def replay(self, event_id: str) -> Tried:
+        """Send an event that is no longer under way once more, now. Raises NotFound, Conflict `delivery_pending`."""
         async with self._records.begin() as tx:
             delivery = await tx.hooks.get(event_id)
-            if delivery is None:
-                raise NotFound("event_not_found", "There is no such event.")
-            await tx.hooks.set_state(event_id, "pending")
-        return delivery
+        if delivery is None:
+            raise NotFound("event_not_found", "There is no such event.")
+        if delivery.state == "pending":
+            raise Conflict("delivery_pending", "This event is still being delivered.")
+        started = self._clock.now()
+        return await self._record(delivery, delivery.attempts + 1, started, await self._send(delivery), None)
 
     async def _send(self, delivery: Delivery) -> Answer:
         body = await asyncio.to_thread(self._blobs.get, delivery.body.key)

@@ -1,0 +1,73 @@
+"""From the core's structs to what an operator is shown."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from api.admin.wire import AccountRow, AttemptRow, DeliveryRow, JobRow, KeyRow, UsageRow
+from tiro.model.account import Account, ApiKey
+from tiro.model.errors import Invalid
+from tiro.model.hook import Attempt, Delivery
+from tiro.model.job import Job
+from tiro.model.ledger import Usage
+from tiro.model.request import UploadedSource
+from tiro.services.billing import terms_of
+from tiro.services.jobs import Progress
+
+
+def job_row(job: Job, progress: Progress) -> JobRow:
+    blob = job.source.blob if isinstance(job.source, UploadedSource) else None
+    shown = {
+        "source": "url" if blob is None else "upload",
+        "size_bytes": None if blob is None else blob.size_bytes,
+        "progress": progress.progress,
+        "eta_s": progress.eta_s,
+        "speed": progress.speed,
+    }
+    return JobRow(**{**_same(job, JobRow), **shown})
+
+
+def delivery_row(delivery: Delivery, attempts: Sequence[Attempt]) -> DeliveryRow:
+    shown = {
+        "host": urlsplit(delivery.url).hostname or "",
+        "attempts": [AttemptRow(one.number, one.at, one.status, one.error, one.took_ms) for one in attempts],
+    }
+    return DeliveryRow(**{**_same(delivery, DeliveryRow), **shown})
+
+
+def key_row(key: ApiKey) -> KeyRow:
+    return KeyRow(**_same(key, KeyRow))
+
+
+def account_row(account: Account) -> AccountRow:
+    return AccountRow(**_same(account, AccountRow))
+
+
+def usage_row(account: Account, usage: Usage) -> UsageRow:
+    quota_s = terms_of(account, accept_overage=False).quota_s
+    return UsageRow(account_id=account.account_id, quota_s=quota_s, **_same(usage, UsageRow))
+
+
+def cursor_of(job: Job) -> str:
+    """Where the page after this job begins."""
+    return urlsafe_b64encode(msgspec.json.encode((job.changed_at, job.job_id))).decode()
+
+
+def after_of(cursor: str) -> tuple[datetime, str]:
+    """Raises Invalid."""
+    try:
+        return msgspec.json.decode(urlsafe_b64decode(cursor), type=tuple[datetime, str])
+    except (ValueError, msgspec.MsgspecError):
+        raise Invalid("invalid_request", "The cursor is not one of ours.", param="cursor") from None
+
+
+def _same(source: msgspec.Struct, shape: type[msgspec.Struct]) -> dict[str, Any]:
+    """The fields that both have under one name."""
+    names = {field.name for field in msgspec.structs.fields(shape)}
+    return {name: value for name, value in msgspec.structs.asdict(source).items() if name in names}

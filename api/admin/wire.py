@@ -1,0 +1,209 @@
+"""What the command line and the server say to each other. Both sides use these structs, as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+PREFIX = "/_admin"
+"""Below it:
+
+GET jobs?account&status&since&cursor&limit -> JobRows    GET jobs/{id} -> JobDetails    DELETE jobs/{id} -> JobRow | 204
+POST jobs/{id}/{cancel|retry|pause|resume} -> JobRow     POST jobs/{id}/reprioritize <- Priority -> JobRow
+GET keys?account -> KeyRows    POST keys <- KeyWish -> NewKeyRow    DELETE keys/{id} -> 204
+GET accounts -> AccountRows    POST accounts <- AccountWish -> AccountRow    GET accounts/{id} -> AccountRow
+PATCH accounts/{id} <- AccountChange -> AccountRow       GET accounts/{id}/usage?month -> UsageRow
+GET accounts/{id}/webhook-secret -> Secret    POST accounts/{id}/webhook-secret/{next|activate} -> Secret
+POST hooks/{event_id}/replay -> Replayed
+"""
+
+
+class Trouble(msgspec.Struct, frozen=True, kw_only=True):
+    """Every error: status 400, 401, 404, 409, 429, 500 or 503."""
+
+    error: str
+    message: str
+    extras: dict[str, Any] = {}
+
+
+class JobRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as an operator sees it: no text, no address of its source."""
+
+    job_id: str
+    account_id: str
+    dialect: str
+    state: str
+    stage: str
+    run: int
+    created_at: datetime
+    changed_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    admitted: bool
+    paused: bool
+    source: Literal["upload", "url"]
+    size_bytes: int | None
+    progress: float
+    eta_s: float | None
+    speed: float | None
+    spans_done: int
+    spans_total: int | None
+    decoded_s: float | None
+    language: str | None
+    engine: str | None
+    fallback: bool
+    diarizer: str | None
+    warnings: tuple[str, ...]
+    error_code: str | None
+    error_reason: str | None
+    error_extras: dict[str, str | int | float | bool | None]
+    billed_s: int | None
+    overage_s: int | None
+    purge_after: datetime | None
+    source_deleted_at: datetime | None
+
+
+class JobRows(msgspec.Struct, frozen=True):
+    """One page; `cursor` None: the last one."""
+
+    jobs: list[JobRow]
+    cursor: str | None
+
+
+class AttemptRow(msgspec.Struct, frozen=True):
+    """One try to deliver an event."""
+
+    number: int
+    at: datetime
+    status: int | None
+    error: str | None
+    took_ms: int
+
+
+class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook event on its way. `host`: where to; the rest of the address may hold a secret."""
+
+    event_id: str
+    event: str
+    host: str
+    state: str
+    created_at: datetime
+    next_attempt_at: datetime | None
+    delivered_at: datetime | None
+    attempts: list[AttemptRow]
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """How sending an event once more ended; `status` None: no answer."""
+
+    event_id: str
+    state: str
+    status: int | None
+
+
+class JobDetails(msgspec.Struct, frozen=True):
+    """One job with its deliveries; `live`: what its workflow says of itself, when it answers at once."""
+
+    job: JobRow
+    deliveries: list[DeliveryRow]
+    live: dict[str, Any] | None
+
+
+class Priority(msgspec.Struct, frozen=True):
+    """1 goes first, 5 last."""
+
+    priority: int
+
+
+class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A key, without anything that would let somebody use it."""
+
+    key_id: str
+    account_id: str
+    name: str
+    hint: str
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class KeyRows(msgspec.Struct, frozen=True):
+    """All keys, or one account's."""
+
+    keys: list[KeyRow]
+
+
+class KeyWish(msgspec.Struct, frozen=True):
+    """A new key for an account."""
+
+    account_id: str
+    name: str
+
+
+class NewKeyRow(msgspec.Struct, frozen=True):
+    """The one answer that holds the text of a key."""
+
+    key: KeyRow
+    text: str
+
+
+class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An account and its switches."""
+
+    account_id: str
+    name: str
+    plan: str
+    created_at: datetime
+    email: str | None
+    verified: bool
+    suspended: bool
+    unmetered: bool
+    overage: bool
+    queueing: bool
+    running: int
+
+
+class AccountRows(msgspec.Struct, frozen=True):
+    """All accounts, oldest first."""
+
+    accounts: list[AccountRow]
+
+
+class AccountWish(msgspec.Struct, frozen=True, kw_only=True):
+    """A new account."""
+
+    name: str
+    plan: str = "free"
+    email: str | None = None
+    verified: bool = False
+    unmetered: bool = False
+
+
+class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What is given changes; it holds from the next request on."""
+
+    plan: str | None = None
+    overage: bool | None = None
+    queueing: bool | None = None
+    suspended: bool | None = None
+
+
+class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A month of an account. `quota_s` None: unmetered."""
+
+    account_id: str
+    month: str
+    quota_s: int | None
+    used_s: int
+    held_s: int
+    overage_used_s: int
+    overage_held_s: int
+    overage_micros: int
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """A webhook secret in the clear."""
+
+    secret: str

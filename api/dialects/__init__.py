@@ -1,0 +1,5 @@
+"""One folder per wire API; strangers to each other.
+
+Each has wire.py (what is said), translate.py (to and from the core's words), faults.py (codes to statuses), routes.py (unpack, call, pack).
+jobs: `/auth` and `/jobs`, four calls from a key to a transcript.
+"""

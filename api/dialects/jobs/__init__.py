@@ -1,0 +1,1 @@
+"""The `jobs` dialect: `/auth/token`, `/auth/refresh` and `/jobs`. Described to its users in docs/dialects/jobs.md."""

@@ -1,0 +1,132 @@
+"""The `jobs` dialect as an OpenAPI document: a table of its operations, made into one at each request."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from api import openapi
+from api.dialects.jobs.faults import FAULTS
+from api.dialects.jobs.wire import (
+    FORMATS,
+    RENDERED,
+    Accepted,
+    JobAnswer,
+    JobFields,
+    JobsPage,
+    Problem,
+    RefreshRequest,
+    TokenAnswer,
+    TokenRequest,
+    TranscriptAnswer,
+)
+from api.openapi import Operation
+from tiro.render import FORMATS as FILES
+
+_FILES = tuple(FILES[name].media_type for name in RENDERED)
+_FORM = {
+    "type": "object",
+    "properties": {
+        "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+        "source_url": {"type": "string"},
+        "diarize": {"type": "boolean", "default": True},
+        "language": {"type": "string", "default": "auto"},
+        "webhook_url": {"type": "string"},
+    },
+}
+_KNOWN: dict[int, type | None] = dict.fromkeys((401, 500, 503))
+_ONE_JOB: dict[int, type | None] = {**_KNOWN, 404: None}
+_AUTH = '-H "Authorization: Bearer $TOKEN"'
+
+
+def _query(name: str, **schema: Any) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": schema}
+
+
+_ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/auth/token",
+        summary="Exchange an API key for an access token (1 hour) and a refresh token (30 days).",
+        bodies={"application/json": TokenRequest},
+        answers={200: TokenAnswer, **_KNOWN, 400: None, 429: None},
+        open=True,
+        example="curl -s $API/auth/token -H 'Content-Type: application/json' -d '{\"api_key\":\"'$KEY'\"}'",
+    ),
+    Operation(
+        method="POST",
+        path="/auth/refresh",
+        summary="A new access token; the refresh token stays valid for its 30 days.",
+        bodies={"application/json": RefreshRequest},
+        answers={200: TokenAnswer, **_KNOWN, 400: None},
+        open=True,
+        example="curl -s $API/auth/refresh -H 'Content-Type: application/json' -d '{\"refresh_token\":\"'$REFRESH'\"}'",
+    ),
+    Operation(
+        method="POST",
+        path="/jobs",
+        summary="Hand in a recording: a file as multipart/form-data, or an address as JSON.",
+        bodies={"multipart/form-data": _FORM, "application/json": JobFields},
+        parameters=(_query("accept_overage", type="boolean", default=False),),
+        answers={202: Accepted, **_KNOWN, **dict.fromkeys((400, 402, 408, 413, 415, 429))},
+        example=f"curl -s {_AUTH} $API/jobs -F file=@interview.mp3 -F diarize=true -F language=auto",
+    ),
+    Operation(
+        method="GET",
+        path="/jobs",
+        summary="Jobs by their last change of status, newest first.",
+        parameters=(
+            _query("status", type="string"),
+            _query("since", type="string"),
+            _query("limit", type="integer", minimum=1, maximum=200, default=50),
+            _query("cursor", type="string"),
+        ),
+        answers={200: JobsPage, **_KNOWN, 400: None},
+        example=f'curl -s {_AUTH} "$API/jobs?status=completed&limit=10"',
+    ),
+    Operation(
+        method="GET",
+        path="/jobs/{job_id}",
+        summary="Where a job stands. Retry-After says when to look again.",
+        parameters=(_ID,),
+        answers={200: JobAnswer, **_ONE_JOB},
+        example=f"curl -s {_AUTH} $API/jobs/$JOB",
+    ),
+    Operation(
+        method="GET",
+        path="/jobs/{job_id}/transcript",
+        summary="The transcript of a completed job.",
+        parameters=(_ID, _query("format", type="string", enum=list(FORMATS), default="json")),
+        files=_FILES,
+        answers={200: TranscriptAnswer, **_ONE_JOB, **dict.fromkeys((400, 402, 409, 413, 415, 422))},
+        example=f'curl -s {_AUTH} "$API/jobs/$JOB/transcript?format=json"',
+    ),
+    Operation(
+        method="POST",
+        path="/jobs/{job_id}/cancel",
+        summary="Stop a job. Doing it twice is the same as once.",
+        parameters=(_ID,),
+        answers={200: JobAnswer, **_ONE_JOB, 409: None},
+        example=f"curl -s -X POST {_AUTH} $API/jobs/$JOB/cancel",
+    ),
+    Operation(
+        method="DELETE",
+        path="/jobs/{job_id}",
+        summary="Remove an ended job with all its content (204), or cancel one that runs (202).",
+        parameters=(_ID,),
+        answers={202: JobAnswer, 204: None, **_ONE_JOB},
+        example=f"curl -s -X DELETE {_AUTH} $API/jobs/$JOB",
+    ),
+)
+
+
+def document(public_url: str) -> dict[str, Any]:
+    """OpenAPI 3.1."""
+    by_status: defaultdict[int, list[str]] = defaultdict(list)
+    for code, fault in FAULTS.items():
+        by_status[fault.status].append(code)
+    codes = {status: ", ".join(names) for status, names in by_status.items()}
+    about = "A key becomes a token, a recording becomes a job, and a job becomes a transcript."
+    return openapi.document("Transcription API", about, public_url, OPERATIONS, Problem, codes)

@@ -1,0 +1,224 @@
+"""The routes of the `jobs` dialect: unpack, call a service, pack."""
+
+from __future__ import annotations
+
+from litestar import delete, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+
+from api.body import media_type, read_json, take
+from api.config import ApiConfig
+from api.dialects.jobs import translate
+from api.dialects.jobs.faults import answer
+from api.dialects.jobs.openapi import document
+from api.dialects.jobs.wire import FORMATS, JobFields, JobsPage, RefreshRequest, TokenAnswer, TokenRequest
+from api.faces import Answer, Face, HttpRequest, json_answer
+from api.identity import Identity, Tokens
+from api.limiter import Limiter
+from api.uploads import Uploads
+from tiro.model.account import Account
+from tiro.model.errors import Conflict, Invalid, NotFound
+from tiro.model.hook import Delivery
+from tiro.model.job import Job
+from tiro.model.request import JobRequest, Source, UploadedSource
+from tiro.services.accounts import digest
+from tiro.services.house import House
+
+PREFIXES = ("/auth", "/jobs")
+
+
+def face(house: House, config: ApiConfig, identity: Identity, uploads: Uploads) -> Face:
+    """The dialect as the app takes it in."""
+    auth = AuthRoutes(house, config, identity)
+    jobs = JobRoutes(house, config, identity, uploads)
+    return Face(PREFIXES, (*auth.handlers(), *jobs.handlers()), answer, document)
+
+
+class AuthRoutes:
+    """From a key to tokens."""
+
+    def __init__(self, house: House, config: ApiConfig, identity: Identity) -> None:
+        self._identity = identity
+        self._limits = config.limits
+        self._limiter = Limiter(house.clock)
+
+    def handlers(self) -> list[HTTPRouteHandler]:
+        return [post("/auth/token")(self.token), post("/auth/refresh")(self.refresh)]
+
+    async def token(self, request: HttpRequest) -> Answer:
+        asked = take(await read_json(request, self._limits), TokenRequest)
+        await self._limiter.count(self._limits.tokens_per_peer, "peer", request.client.host if request.client else "")
+        await self._limiter.count(self._limits.tokens_per_key, "key", digest(asked.api_key))
+        return json_answer(_token_answer(await self._identity.exchange(asked.api_key)), headers=_PRIVATE)
+
+    async def refresh(self, request: HttpRequest) -> Answer:
+        asked = take(await read_json(request, self._limits), RefreshRequest)
+        return json_answer(_token_answer(await self._identity.refresh(asked.refresh_token)), headers=_PRIVATE)
+
+
+class JobRoutes:
+    """From a recording to its transcript."""
+
+    def __init__(self, house: House, config: ApiConfig, identity: Identity, uploads: Uploads) -> None:
+        self._house = house
+        self._identity = identity
+        self._uploads = uploads
+        self._limits = config.limits
+
+    def handlers(self) -> list[HTTPRouteHandler]:
+        return [
+            post("/jobs")(self.submit),
+            get("/jobs")(self.page),
+            get("/jobs/{job_id:str}")(self.show),
+            delete("/jobs/{job_id:str}", status_code=200)(self.delete),
+            post("/jobs/{job_id:str}/cancel")(self.cancel),
+            get("/jobs/{job_id:str}/transcript")(self.transcript),
+        ]
+
+    async def submit(self, request: HttpRequest) -> Answer:
+        account = await self._identity.account(request)
+        overage = translate.flag_of(request.query_params, "accept_overage")
+        match media_type(request):
+            case "multipart/form-data":
+                job = await self._from_form(request, account, overage)
+            case "application/json":
+                job = await self._from_json(request, account, overage)
+            case _:
+                raise Invalid("unsupported_media_type", "Send multipart/form-data or application/json.")
+        return json_answer(translate.accepted(job), status=202)
+
+    async def page(self, request: HttpRequest) -> Answer:
+        account = await self._identity.account(request)
+        asked = translate.page_query_of(request.query_params)
+        found = await self._house.jobs.page(
+            account.account_id,
+            dialect=translate.DIALECT,
+            state=asked.state,
+            changed_since=asked.since,
+            after=asked.after,
+            limit=asked.limit + 1,
+        )
+        shown = found[: asked.limit]
+        more = len(found) > asked.limit
+        items = [translate.job_answer(job, self._house.jobs.progress(job), await self._events(job)) for job in shown]
+        return json_answer(JobsPage(items, translate.cursor_of(shown[-1]) if more else None))
+
+    async def show(self, request: HttpRequest, job_id: FromPath[str]) -> Answer:
+        return await self._shown(await self._job(request, job_id))
+
+    async def cancel(self, request: HttpRequest, job_id: FromPath[str]) -> Answer:
+        job = await self._job(request, job_id)
+        return await self._shown(await self._house.jobs.cancel(job.job_id, job.account_id))
+
+    async def delete(self, request: HttpRequest, job_id: FromPath[str]) -> Answer:
+        job = await self._job(request, job_id)
+        cancelled = await self._house.jobs.delete(job.job_id, job.account_id)
+        if cancelled is not None:
+            return await self._shown(cancelled, status=202)
+        return Answer(b"", status_code=204)
+
+    async def transcript(self, request: HttpRequest, job_id: FromPath[str]) -> Answer:
+        job = await self._job(request, job_id)
+        wanted = request.query_params.get("format", FORMATS[0])
+        if wanted not in FORMATS:
+            raise Invalid("invalid_format", f"The formats are {', '.join(FORMATS)}.", param="format", formats=FORMATS)
+        if not job.ended:
+            raise self._not_ready(job)
+        if wanted == "json":
+            transcript = await self._house.jobs.transcript(job)
+            return json_answer(translate.transcript_answer(transcript))
+        made = await self._house.jobs.rendered(job, wanted)
+        headers = {"Content-Disposition": f'attachment; filename="{made.name}"'}
+        return Answer(made.body, media_type=made.media_type, headers=headers, status_code=200)
+
+    async def _from_form(self, request: HttpRequest, account: Account, overage: bool) -> Job:
+        async with self._uploads.receive(request, account) as upload:
+            fields = translate.fields_of(upload.fields, form=True)
+            if (upload.file is None) == (fields.source_url is None):
+                raise _one_source()
+            if upload.file is None:
+                return await self._submit(upload.job_id, account, fields, overage)
+            await self._check(fields, account)
+            known_s = await self._uploads.glance(upload.file, account)
+            source = UploadedSource(upload.file)
+            return await self._submit(upload.job_id, account, fields, overage, source, known_s)
+
+    async def _from_json(self, request: HttpRequest, account: Account, overage: bool) -> Job:
+        fields = translate.fields_of(await read_json(request, self._limits), form=False)
+        if fields.source_url is None:
+            raise _one_source()
+        return await self._submit(self._house.intake.new_job_id(), account, fields, overage)
+
+    async def _check(self, fields: JobFields, account: Account) -> None:
+        """What costs less than looking into the file is said first."""
+        self._house.intake.check_options(translate.options_of(fields), account)
+        if fields.webhook_url is not None:
+            await self._house.intake.check_webhook_url(fields.webhook_url)
+
+    async def _submit(
+        self,
+        job_id: str,
+        account: Account,
+        fields: JobFields,
+        overage: bool,
+        source: Source | None = None,
+        known_s: float | None = None,
+    ) -> Job:
+        """`source` None: the recording lies at the fields' address."""
+        if source is None:
+            assert fields.source_url is not None
+            await self._check(fields, account)
+            await self._house.intake.check_source_url(fields.source_url)
+            source = self._house.intake.seal_url(fields.source_url)
+        asked = JobRequest(
+            job_id=job_id,
+            account_id=account.account_id,
+            dialect=translate.DIALECT,
+            options=translate.options_of(fields),
+            source=source,
+            webhook_url=fields.webhook_url,
+            accept_overage=overage,
+            known_duration_s=known_s,
+        )
+        return await self._house.intake.submit(asked)
+
+    async def _job(self, request: HttpRequest, text: str) -> Job:
+        """The account's job of this dialect; anything else is unknown."""
+        account = await self._identity.account(request)
+        job_id = translate.job_id_of(text)
+        job = await self._house.jobs.get(job_id, account.account_id) if job_id else None
+        if job is None or job.dialect != translate.DIALECT:
+            raise NotFound("not_found", "There is no such job.")
+        return job
+
+    async def _shown(self, job: Job, status: int = 200) -> Answer:
+        progress = self._house.jobs.progress(job)
+        wait_s = translate.retry_after_s(job, progress)
+        headers = {} if wait_s is None else {"Retry-After": str(wait_s)}
+        return json_answer(translate.job_answer(job, progress, await self._events(job)), status, headers)
+
+    async def _events(self, job: Job) -> list[Delivery]:
+        """Nothing to ask for where there can be none."""
+        if job.webhook_url is None or not job.ended:
+            return []
+        return [delivery for delivery, _ in await self._house.jobs.deliveries(job.job_id)]
+
+    def _not_ready(self, job: Job) -> Conflict:
+        wait_s = translate.retry_after_s(job, self._house.jobs.progress(job))
+        return Conflict("not_ready", "The transcript is not ready yet.", status=job.state, retry_after_s=wait_s)
+
+
+_PRIVATE = {"Cache-Control": "no-store"}
+
+
+def _token_answer(tokens: Tokens) -> TokenAnswer:
+    return TokenAnswer(
+        access_token=tokens.access,
+        refresh_token=tokens.refresh,
+        expires_in=tokens.access_s,
+        refresh_expires_in=tokens.refresh_s,
+    )
+
+
+def _one_source() -> Invalid:
+    return Invalid("invalid_request", "Send either a file or a source_url.", param="source_url")

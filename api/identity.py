@@ -1,0 +1,141 @@
+"""Who asks? An API key, or a token made from one, becomes an account. Plans are never in tokens, and a revoked key ends its tokens."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import jwt
+import msgspec
+
+from api.faces import HttpRequest
+from tiro.model.account import Account, ApiKey
+from tiro.model.errors import Unauthenticated
+from tiro.ports import Clock
+from tiro.services.accounts import KEY_PREFIX, Accounts
+
+ACCESS_S = 3_600
+REFRESH_S = 30 * 24 * 3_600
+LEEWAY_S = 60
+"""Clocks differ; a token lives this much longer, and may come from this far ahead."""
+_ALGORITHM = "HS256"
+_ISSUER = "tiro"
+_AUDIENCE = "tiro-api"
+_LONGEST = 4_096
+"""Characters of a credential that is looked at."""
+
+TokenType = Literal["access", "refresh"]
+
+
+class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a token says; times in unix seconds."""
+
+    iss: str
+    aud: str
+    account: str
+    key: str
+    typ: TokenType
+    iat: int
+    nbf: int
+    exp: int
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """A pair of tokens and the seconds that each still lives."""
+
+    access: str
+    refresh: str
+    access_s: int
+    refresh_s: int
+
+
+class Identity:
+    """Proves who asks, per request, against the records as they are now."""
+
+    def __init__(self, accounts: Accounts, clock: Clock, token_key: bytes) -> None:
+        self._accounts = accounts
+        self._clock = clock
+        self._key = token_key
+
+    async def account(self, request: HttpRequest) -> Account:
+        """The account of the Bearer key or access token.
+
+        Raises Unauthenticated `missing_token`, `invalid_token`, `token_expired`, `invalid_api_key`.
+        """
+        credential = _bearer(request)
+        if credential.startswith(KEY_PREFIX):
+            account, _ = await self._accounts.by_key(credential)
+            return account
+        claims = self._claims(credential, "access", "invalid_token")
+        if self._expired(claims):
+            raise Unauthenticated("token_expired", "The access token has expired; get one with the refresh token.")
+        return await self._holder(claims, "invalid_token")
+
+    async def exchange(self, api_key: str) -> Tokens:
+        """Tokens for a key. Raises Unauthenticated `invalid_api_key`."""
+        if not api_key.startswith(KEY_PREFIX) or len(api_key) > _LONGEST:
+            raise Unauthenticated("invalid_api_key", "The API key is not valid.")
+        _, key = await self._accounts.by_key(api_key)
+        return Tokens(self._token(key, "access"), self._token(key, "refresh"), ACCESS_S, REFRESH_S)
+
+    async def refresh(self, token: str) -> Tokens:
+        """A new access token; the refresh token stays the same for its 30 days. Raises Unauthenticated `invalid_refresh_token`."""
+        claims = self._claims(token, "refresh", "invalid_refresh_token")
+        if self._expired(claims):
+            raise _refused("invalid_refresh_token")
+        await self._holder(claims, "invalid_refresh_token")
+        left_s = max(0, claims.exp - self._now())
+        return Tokens(self._signed(claims.account, claims.key, "access", ACCESS_S), token, ACCESS_S, left_s)
+
+    def _token(self, key: ApiKey, typ: TokenType) -> str:
+        return self._signed(key.account_id, key.key_id, typ, ACCESS_S if typ == "access" else REFRESH_S)
+
+    def _signed(self, account_id: str, key_id: str, typ: TokenType, lives_s: int) -> str:
+        now = self._now()
+        claims = Claims(_ISSUER, _AUDIENCE, account_id, key_id, typ, now, now, now + lives_s)
+        return jwt.encode(msgspec.to_builtins(claims), self._key, algorithm=_ALGORITHM)
+
+    def _claims(self, token: str, typ: TokenType, refusal: str) -> Claims:
+        """Signature, algorithm, issuer, audience and kind; times are ours to judge, by our clock."""
+        if len(token) > _LONGEST:
+            raise _refused(refusal)
+        unchecked: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
+        try:
+            payload = jwt.decode(
+                token, self._key, algorithms=[_ALGORITHM], audience=_AUDIENCE, issuer=_ISSUER, options=unchecked
+            )
+            claims = msgspec.convert(payload, Claims)
+        except (jwt.PyJWTError, msgspec.ValidationError, ValueError):
+            raise _refused(refusal) from None
+        if claims.typ != typ or max(claims.nbf, claims.iat) > self._now() + LEEWAY_S:
+            raise _refused(refusal)
+        return claims
+
+    def _expired(self, claims: Claims) -> bool:
+        return self._now() >= claims.exp + LEEWAY_S
+
+    async def _holder(self, claims: Claims, refusal: str) -> Account:
+        try:
+            account = await self._accounts.by_key_id(claims.key)
+        except Unauthenticated:
+            raise _refused(refusal) from None
+        if account.account_id != claims.account:
+            raise _refused(refusal)
+        return account
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp())
+
+
+def _refused(code: str) -> Unauthenticated:
+    return Unauthenticated(code, "The token is not valid.")
+
+
+def _bearer(request: HttpRequest) -> str:
+    sent = request.headers.getall("authorization", [])
+    if not sent:
+        raise Unauthenticated("missing_token", "Send Authorization: Bearer with an access token or an API key.")
+    scheme, _, credential = sent[0].partition(" ")
+    credential = credential.strip()
+    if len(sent) > 1 or scheme.lower() != "bearer" or not credential or len(credential) > _LONGEST:
+        raise Unauthenticated("invalid_token", "The Authorization header is not a single Bearer credential.")
+    return credential

@@ -1,0 +1,110 @@
+"""The OpenAPI document of a dialect, put together from its own table of operations, and a page to read it on without scripts."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+_REF = "#/components/schemas/{name}"
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One method of one path. `answers`: status -> what comes (None: nothing, or a problem); `files`: other media types of 200."""
+
+    method: str
+    path: str
+    summary: str
+    answers: Mapping[int, type | None]
+    files: Sequence[str] = ()
+    bodies: Mapping[str, Any] = {}
+    """Media type -> struct or a ready schema."""
+    parameters: Sequence[Mapping[str, Any]] = ()
+    open: bool = False
+    """No key is asked for."""
+    example: str = ""
+
+
+def document(
+    title: str, about: str, public_url: str, operations: Sequence[Operation], errors: type, codes: Mapping[int, str]
+) -> dict[str, Any]:
+    """OpenAPI 3.1. `codes`: status -> the error codes that come with it."""
+    structs = {errors}
+    for one in operations:
+        structs |= {kind for kind in (*one.answers.values(), *one.bodies.values()) if isinstance(kind, type)}
+    _, schemas = msgspec.json.schema_components(sorted(structs, key=lambda kind: kind.__name__), ref_template=_REF)
+    paths: dict[str, dict[str, Any]] = {}
+    for one in operations:
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, errors, codes)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": "1", "description": about},
+        "servers": [{"url": public_url}],
+        "security": [{"bearer": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def page(described: Mapping[str, Any]) -> bytes:
+    """The document as one HTML page of its own: no scripts, nothing from elsewhere."""
+    info = described["info"]
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
+        f"<title>{html.escape(info['title'])}</title><style>{_STYLE}</style>",
+        f"<h1>{html.escape(info['title'])}</h1><p>{html.escape(info['description'])}</p>",
+        "<p>As a document: <a href=openapi.json>openapi.json</a></p>",
+    ]
+    for path, methods in described["paths"].items():
+        parts += (_section(path, method, said) for method, said in methods.items())
+    return "".join(parts).encode()
+
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}"
+    "pre{background:#f4f4f4;padding:.8rem;overflow:auto}h2{font:600 1rem ui-monospace,monospace;margin-top:2.5rem}"
+    "@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}pre{background:#262626}a{color:#8bf}}"
+)
+
+
+def _section(path: str, method: str, said: Mapping[str, Any]) -> str:
+    answers = "".join(f"<li>{status}: {html.escape(one['description'])}" for status, one in said["responses"].items())
+    example = f"<pre>{html.escape(said['x-example'])}</pre>" if said.get("x-example") else ""
+    heading = html.escape(f"{method.upper()} {path}")
+    return f"<h2>{heading}</h2><p>{html.escape(said['summary'])}</p>{example}<ul>{answers}</ul>"
+
+
+def _operation(one: Operation, errors: type, codes: Mapping[int, str]) -> dict[str, Any]:
+    said: dict[str, Any] = {"summary": one.summary, "responses": {}}
+    for status, kind in one.answers.items():
+        said["responses"][str(status)] = _response(status, kind, errors, codes)
+    for media in one.files:
+        said["responses"]["200"]["content"][media] = {}
+    if one.parameters:
+        said["parameters"] = list(one.parameters)
+    if one.bodies:
+        content = {media: {"schema": _schema(kind)} for media, kind in one.bodies.items()}
+        said["requestBody"] = {"required": True, "content": content}
+    if one.open:
+        said["security"] = []
+    if one.example:
+        said["x-example"] = one.example
+    return said
+
+
+def _response(status: int, kind: type | None, errors: type, codes: Mapping[int, str]) -> dict[str, Any]:
+    if status >= 400:
+        return {"description": codes[status], "content": {"application/json": {"schema": _schema(errors)}}}
+    if kind is None:
+        return {"description": "Nothing more to say."}
+    summary = (kind.__doc__ or kind.__name__).partition("\n")[0]
+    return {"description": summary, "content": {"application/json": {"schema": _schema(kind)}}}
+
+
+def _schema(kind: Any) -> Any:
+    return {"$ref": _REF.format(name=kind.__name__)} if isinstance(kind, type) else kind
