@@ -43,7 +43,7 @@ def exclusive(stretches: Iterable[tuple[float, float, Voice]]) -> list[tuple[flo
     for start_s, end_s, voice in sorted(stretches, key=lambda stretch: stretch[:2]):
         remains_s = max(start_s, floor_s)
         if end_s - remains_s >= _MIN_TURN_S:
-            alone.append((remains_s, end_s, voice))
+            alone.append((float(remains_s), float(end_s), voice))
             floor_s = end_s
     return alone
 
