@@ -42,7 +42,7 @@ SETTINGS = Settings(
 )
 NAMES = ["scripted", "openai", "assemblyai", "pocketsphinx", "faster_whisper"]
 RESIDENT = NAMES[3:]
-CUTS_S = [(0.0, 12.5), (12.5, 13.2), (13.2, 40.0)]
+CUTS_S = [(0.0, 6.5), (6.5, 7.2), (7.2, 16.0)]
 
 
 def make(name: str, stubs: dict[str, object]) -> Engine:
@@ -76,10 +76,10 @@ async def engine(request, stubs) -> AsyncIterator[Engine]:
 
 
 def recording(name: str) -> Samples:
-    """40 s that this engine can hear."""
+    """16 s that this engine can hear."""
     if name in RESIDENT:
-        return media_builder.dialogue().sum(axis=0)[: 40 * 16_000].clip(-1, 1)
-    return media_builder.numbered(40)
+        return media_builder.dialogue().sum(axis=0)[: 16 * 16_000].clip(-1, 1)
+    return media_builder.numbered(16)
 
 
 def windows_of(name: str) -> list[Samples]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tiro.model.speech import HeardSegment, HeardWord
 
+_NUMBERS = ("start", "end", "probability")
 _OPENING = "\"'“¿([{-「『"
 _CLOSING = "\"'.。,，!！?？:：”)]}、」』…;"
 _SENTENCE_ENDS = ".。!！?？…"
@@ -23,11 +24,12 @@ def timed(aligned: Sequence[Mapping[str, Any]], window_s: float) -> list[HeardWo
     `aligned` is faster-whisper's alignment: word, start, end (seconds), probability. Alignment stretches words into the silence
     before or after them; a word longer than twice the usual at the edge of a sentence gives the silence back.
     """
-    words = _glued([dict(word) for word in aligned if word["word"]])
+    plain = ({"word": w["word"], **{name: float(w[name]) for name in _NUMBERS}} for w in aligned)
+    words = _glued([word for word in plain if word["word"]])
     usual_s = min(_LONGEST_USUAL_S, median([w["end"] - w["start"] for w in words if w["end"] > w["start"]] or [0.0]))
     heard: list[HeardWord] = []
     for index, word in enumerate(words):
-        start_s, end_s = float(word["start"]), float(word["end"])
+        start_s, end_s = word["start"], word["end"]
         if usual_s and end_s - start_s > 2 * usual_s:
             if index == 0 or _ends_sentence(words[index - 1]["word"]):
                 start_s = end_s - 2 * usual_s
@@ -107,4 +109,4 @@ def _glued(words: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _share(probability: float) -> float:
-    return round(min(max(float(probability), 0.0), 1.0), 4)
+    return round(min(max(probability, 0.0), 1.0), 4)

@@ -14,6 +14,7 @@ from tiro.ports import Samples
 
 _FRAME_S = 0.01
 _PAUSE_S = 0.6
+_SILENCE_PEAK = 1e-3
 _NOT_WORDS = re.compile(r"^(<.*>|\[.*\]|\+\+.*\+\+)$")
 _VARIANT = re.compile(r"\(\d+\)$")
 
@@ -39,7 +40,7 @@ class SphinxModel:
         return [{"en": 1.0} for _ in windows]
 
     def _segments(self, window: Samples) -> tuple[HeardSegment, ...]:
-        if not len(window):
+        if not len(window) or float(np.abs(window).max()) < _SILENCE_PEAK:
             return ()
         decoder = self._decoder
         decoder.set_cmn(self._cmn)
