@@ -1,5 +1,6 @@
 """Nouns of the service: frozen structs and pure functions. Knows nothing but itself and msgspec.
 
 errors · ids · blob (where content lies) · media (what was decoded, spans) · request (what was asked) · job (the record)
-transcript (words, segments, turns) · speech (what engines hear) · words, speakers, merge (what was heard becomes a transcript) · account (plans, keys) · ledger (money and minutes) · hook (deliveries)
+transcript (words, segments, turns) · speech (what engines hear) · words, speakers, merge (from one to the other)
+account (plans, keys) · ledger (money and minutes) · hook (deliveries)
 """
