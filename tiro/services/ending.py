@@ -79,7 +79,7 @@ class Endings:
         kept_for = CANCELLED_SWEPT_AFTER if outcome == "cancelled" else SOURCE_KEPT_FOR
         ended = await tx.jobs.finish(job_id, run, ending, now, now + kept_for)
         if ended is None:
-            return await _as_it_ended(tx, job)
+            return await _as_it_ended(tx, await tx.jobs.get(job_id) or job)
         return Settled(ended, await self._announce(tx, ended, now))
 
     def delivery_task(self, delivery: Delivery) -> DeliveryTask:

@@ -43,18 +43,21 @@ class Hooks:
                 return Tried(event_id, delivery.state, delivery.last_status)
         started = self._clock.now()
         answer = await self._send(delivery)
-        return await self._record(delivery, number, started, answer, next_in_s)
+        next_at = None if next_in_s is None else started + timedelta(seconds=next_in_s)
+        otherwise: DeliveryState = "exhausted" if next_at is None else "pending"
+        return await self._record(delivery, number, started, answer, otherwise, next_at)
 
     async def replay(self, event_id: str) -> Tried:
-        """Send an event that is no longer under way once more, now. Raises NotFound, Conflict `delivery_pending`."""
+        """One more attempt, now, for an operator who asks; the state stays as it was unless it is taken. Raises NotFound, Conflict."""
         async with self._records.begin() as tx:
             delivery = await tx.hooks.get(event_id)
         if delivery is None:
             raise NotFound("event_not_found", "There is no such event.")
         if delivery.state == "pending":
-            raise Conflict("delivery_pending", "This event is still being delivered.")
+            raise Conflict("still_delivering", "The event is still being delivered by its schedule.")
         started = self._clock.now()
-        return await self._record(delivery, delivery.attempts + 1, started, await self._send(delivery), None)
+        answer = await self._send(delivery)
+        return await self._record(delivery, delivery.attempts + 1, started, answer, delivery.state)
 
     async def _send(self, delivery: Delivery) -> Answer:
         body = await asyncio.to_thread(self._blobs.get, delivery.body.key)
@@ -74,11 +77,16 @@ class Hooks:
         return {"Content-Type": "application/json", **signed}
 
     async def _record(
-        self, delivery: Delivery, number: int, started: datetime, answer: Answer, next_in_s: float | None
+        self,
+        delivery: Delivery,
+        number: int,
+        started: datetime,
+        answer: Answer,
+        otherwise: DeliveryState,
+        next_at: datetime | None = None,
     ) -> Tried:
+        """Write the attempt: delivered when it was taken with any 2xx, `otherwise` if not."""
         delivered = answer.status is not None and 200 <= answer.status < 300
-        state: DeliveryState = "delivered" if delivered else "pending" if next_in_s is not None else "exhausted"
-        next_at = started + timedelta(seconds=next_in_s) if state == "pending" and next_in_s is not None else None
         attempt = Attempt(
             event_id=delivery.event_id,
             number=number,
@@ -87,6 +95,7 @@ class Hooks:
             error=answer.error,
             took_ms=answer.took_ms,
         )
+        state: DeliveryState = "delivered" if delivered else otherwise
         async with self._records.begin() as tx:
-            kept = await tx.hooks.record(attempt, state, next_at)
+            kept = await tx.hooks.record(attempt, state, None if delivered else next_at)
         return Tried(delivery.event_id, kept.state if kept else "stopped", answer.status)

@@ -99,11 +99,14 @@ class Line:
         )
         async with self._records.begin() as tx:
             account = await tx.accounts.get(job.account_id)
-            if account is None or not await tx.jobs.patch(job.job_id, job.run, patch, now):
+            if account is None:
                 raise Superseded
             terms = terms_of(account, accept_overage=job.accept_overage)
             seconds = billable_seconds(plan.decoded_s)
+            # the balance before the job, as where a run ends: two transactions never wait for each other crosswise
             await self._billing.hold(tx, account, job.job_id, job.run, seconds=seconds, terms=terms, now=now)
+            if not await tx.jobs.patch(job.job_id, job.run, patch, now):
+                raise Superseded
 
     async def span_done(self, job_id: str, run: int, plan: str, index: int) -> None:
         """One more span of this plan has its result. Raises Superseded."""
