@@ -1,0 +1,113 @@
+"""The Orchestrator port: what the relay and the services may rely on, from Temporal itself and from the fake that remembers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from temporalio.client import Client
+
+from tests.workflows.stations import ScriptedStations, working
+from tiro.adapters.fakes import RecordedOrchestrator
+from tiro.adapters.temporal.client import connect
+from tiro.adapters.temporal.devserver import free_port
+from tiro.adapters.temporal.orchestrator import TemporalOrchestrator
+from tiro.model.blob import BlobRef
+from tiro.model.errors import Conflict, Transient
+from tiro.model.hook import Delivery, DeliveryTask
+from tiro.model.temporal import TemporalAccess
+from tiro.ports import Launch, Orchestrator
+
+LAUNCH = Launch(job_id="job_1", run=1, account_id="acct_1", dialect="jobs", weight=3.0)
+DELIVERY = Delivery(
+    event_id="evt_1",
+    job_id="job_1",
+    account_id="acct_1",
+    dialect="jobs",
+    event="job.completed",
+    url="https://receiver.example/hook",
+    scheme="jobs",
+    body=BlobRef("jobs/job_1/events/evt_1.json", 2, "00"),
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+@pytest_asyncio.fixture(params=["temporal", "fake"])
+async def orchestrator(request: pytest.FixtureRequest, temporal_client: Client) -> AsyncIterator[Orchestrator]:
+    """No worker listens: what is started stays under way."""
+    if request.param == "fake":
+        yield RecordedOrchestrator()
+    else:
+        yield TemporalOrchestrator(temporal_client, patience_s=10)
+
+
+async def test_starting_twice_is_starting_once(orchestrator: Orchestrator) -> None:
+    """The relay may have died after the start and before it could note it."""
+    await orchestrator.start_transcription(LAUNCH)
+    await orchestrator.start_transcription(LAUNCH)
+    assert await orchestrator.is_running("job_1", 1)
+
+
+async def test_a_run_that_was_never_started_does_not_run(orchestrator: Orchestrator) -> None:
+    """Reconciling asks this of jobs that seem lost."""
+    assert not await orchestrator.is_running("job_9", 1)
+
+
+async def test_runs_of_one_job_are_told_apart(orchestrator: Orchestrator) -> None:
+    """A retry is the next run."""
+    await orchestrator.start_transcription(LAUNCH)
+    assert not await orchestrator.is_running("job_1", 2)
+
+
+async def test_a_delivery_is_started_once(orchestrator: Orchestrator) -> None:
+    """By the workflow of the job and by the relay, whichever comes first."""
+    await orchestrator.start_delivery(DELIVERY, DeliveryTask("evt_1", (0.0,)))
+    await orchestrator.start_delivery(DELIVERY, DeliveryTask("evt_1", (0.0,)))
+
+
+async def test_cancelling_what_is_gone_is_no_error(orchestrator: Orchestrator) -> None:
+    """Cancel orders may be carried out late, or twice."""
+    await orchestrator.cancel("job_9", 1)
+
+
+async def test_steering_what_is_gone_is_a_conflict(orchestrator: Orchestrator) -> None:
+    """An operator pauses a job that has just ended."""
+    with pytest.raises(Conflict) as refused:
+        await orchestrator.steer("job_9", 1, "pause")
+    assert refused.value.code == "job_ended"
+
+
+async def test_a_span_announced_to_nobody_is_no_error(orchestrator: Orchestrator) -> None:
+    """Ingest may outlive its workflow."""
+    await orchestrator.announce_span("job_9", 1, "plan", 0)
+
+
+async def test_progress_of_what_is_gone_is_none(orchestrator: Orchestrator) -> None:
+    """The record answers instead."""
+    assert await orchestrator.progress("job_9", 1) is None
+
+
+async def test_a_server_that_is_away_is_transient_and_soon_known() -> None:
+    """A refused server takes the client ten seconds; nobody here waits that long."""
+    client = await connect(TemporalAccess(f"127.0.0.1:{free_port()}"))
+    away = TemporalOrchestrator(client, patience_s=0.3)
+    calls: list[Any] = [away.start_transcription(LAUNCH), away.cancel("job_1", 1), away.is_running("job_1", 1)]
+    for call in calls:
+        with pytest.raises(Transient) as refused:
+            await call
+        assert refused.value.code == "temporal_unavailable"
+    assert await away.progress("job_1", 1) is None
+
+
+async def test_a_running_job_answers_for_itself(temporal_client: Client) -> None:
+    """Stage and spans, as the Temporal UI has them."""
+    orchestrator = TemporalOrchestrator(temporal_client, patience_s=10, query_patience_s=5)
+    async with working(temporal_client, ScriptedStations()):
+        await orchestrator.start_transcription(LAUNCH)
+        await temporal_client.get_workflow_handle("job/job_1/1").result()
+        said = await orchestrator.progress("job_1", 1)
+    assert said is not None
+    assert said["stage"] == "ended"
