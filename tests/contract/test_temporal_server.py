@@ -1,0 +1,54 @@
+"""The Temporal server beside `tiro up`, and what a namespace is given before work begins."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from temporalio.client import Client
+
+from tiro.adapters.temporal.binary import find_binary
+from tiro.adapters.temporal.devserver import DevServer, DevServerPlace, free_port
+from tiro.adapters.temporal.namespace import UPKEEP_ID, missing_attributes, prepare_namespace
+
+
+async def _answers(address: str) -> bool:
+    try:
+        async with asyncio.timeout(2):
+            await Client.connect(address)
+    except (RuntimeError, TimeoutError):
+        return False
+    return True
+
+
+async def test_a_server_that_is_killed_comes_back_with_what_it_knew(tmp_path: Path) -> None:
+    """Its file is kept; the keeper starts it again on the same port."""
+    binary = find_binary(os.environ)
+    assert binary is not None, "run 'make test' once: it builds the Temporal server"
+    server = DevServer(binary, DevServerPlace(tmp_path / "temporal.db", tmp_path / "log", free_port(), free_port()))
+    await server.start()
+    try:
+        client = await Client.connect(server.place.address)
+        await client.start_workflow("Waiting", id="kept", task_queue="nobody")
+        first = server.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(30):
+            while server.pid in {None, first} or not await _answers(server.place.address):
+                await asyncio.sleep(0.1)
+        again = await Client.connect(server.place.address)
+        assert (await again.get_workflow_handle("kept").describe()).id == "kept"
+    finally:
+        await server.stop()
+    assert server.pid is None
+
+
+async def test_preparing_a_namespace_twice_is_preparing_it_once(temporal_client: Client) -> None:
+    """Attributes and schedule; workers never make them."""
+    await prepare_namespace(temporal_client)
+    assert await prepare_namespace(temporal_client) == []
+    assert await missing_attributes(temporal_client) == []
+    schedule = await temporal_client.get_schedule_handle(UPKEEP_ID).describe()
+    assert schedule.schedule.spec.intervals
