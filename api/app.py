@@ -15,7 +15,7 @@ from api import openapi
 from api.admin import routes as admin
 from api.config import ApiConfig
 from api.dialects.jobs import routes as jobs
-from api.faces import Answer, Face, HttpRequest, as_core, json_answer, owner
+from api.faces import Answer, Face, HttpRequest, as_core, file_answer, json_answer, owner
 from api.identity import Identity
 from api.relay import Relay
 from api.uploads import Uploads
@@ -72,7 +72,7 @@ def _house_routes(house: House, config: ApiConfig, faces: Sequence[Face]) -> lis
     async def docs() -> Answer:
         body = openapi.page(documents[0](config.public_url))
         headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-        return Answer(body, media_type="text/html; charset=utf-8", headers=headers)
+        return file_answer(body, "text/html; charset=utf-8", headers)
 
     return [get("/health")(health), get("/openapi.json")(document), get("/docs")(docs)]
 

@@ -60,6 +60,11 @@ def as_core(error: Exception, where: str) -> TiroError:
             return TiroError("internal_error", "Something went wrong on our side.")
 
 
+def file_answer(body: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """Bytes under exactly this type."""
+    return Response(body, status_code=200, headers={"content-type": media_type, **(headers or {})})
+
+
 def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
     """JSON, UTF-8."""
     return Response(

@@ -12,7 +12,7 @@ from api.dialects.jobs import translate
 from api.dialects.jobs.faults import answer
 from api.dialects.jobs.openapi import document
 from api.dialects.jobs.wire import FORMATS, JobFields, JobsPage, RefreshRequest, TokenAnswer, TokenRequest
-from api.faces import Answer, Face, HttpRequest, json_answer
+from api.faces import Answer, Face, HttpRequest, file_answer, json_answer
 from api.identity import Identity, Tokens
 from api.limiter import Limiter
 from api.uploads import Uploads
@@ -129,7 +129,7 @@ class JobRoutes:
             return json_answer(translate.transcript_answer(transcript))
         made = await self._house.jobs.rendered(job, wanted)
         headers = {"Content-Disposition": f'attachment; filename="{made.name}"'}
-        return Answer(made.body, media_type=made.media_type, headers=headers, status_code=200)
+        return file_answer(made.body, made.media_type, headers)
 
     async def _from_form(self, request: HttpRequest, account: Account, overage: bool) -> Job:
         async with self._uploads.receive(request, account) as upload:

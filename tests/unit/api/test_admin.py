@@ -1,0 +1,124 @@
+"""The admin corner: who may come in, and that each route calls its service."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from api.admin import wire
+from tests.servers.api import Api
+
+
+async def test_it_needs_the_admin_token(api: Api) -> None:
+    """No account's key opens it."""
+    for headers in ({"Authorization": ""}, api.bearer(api.key), api.bearer("x")):
+        answer = await api.http.get("/_admin/accounts", headers=headers)
+        assert answer.status_code == 401
+        assert msgspec.json.decode(answer.content, type=wire.Trouble).error == "invalid_token"
+
+
+async def test_accounts_are_made_changed_and_shown(api: Api) -> None:
+    """create, list, show, plan, overage, queueing, usage."""
+    async with api.admin() as admin:
+        made = await admin.post("/accounts", json={"name": "ACME", "plan": "pro"})
+        account = msgspec.json.decode(made.content, type=wire.AccountRow)
+        changed = await admin.patch(f"/accounts/{account.account_id}", json={"plan": "business", "overage": True})
+        row = msgspec.json.decode(changed.content, type=wire.AccountRow)
+        assert (made.status_code, row.plan, row.overage, row.queueing) == (201, "business", True, True)
+        everyone = msgspec.json.decode((await admin.get("/accounts")).content, type=wire.AccountRows).accounts
+        assert row in everyone
+        shown = await admin.get(f"/accounts/{account.account_id}")
+        assert msgspec.json.decode(shown.content, type=wire.AccountRow) == row
+        usage = await admin.get(f"/accounts/{account.account_id}/usage")
+        told = msgspec.json.decode(usage.content, type=wire.UsageRow)
+        assert (told.quota_s, told.used_s, told.overage_micros) == (6000 * 60, 0, 0)
+        assert (await admin.post("/accounts", json={"name": "x", "plan": "gold"})).status_code == 400
+        assert (await admin.get("/accounts/acct_x")).status_code == 404
+
+
+async def test_keys_are_shown_once(api: Api) -> None:
+    """create, list, revoke; a list has no text and no digest."""
+    async with api.admin() as admin:
+        made = await admin.post("/keys", json={"account_id": api.account.account_id, "name": "ci"})
+        new = msgspec.json.decode(made.content, type=wire.NewKeyRow)
+        assert (await api.http.get("/jobs", headers=api.bearer(new.text))).status_code == 200
+        listed = await admin.get(f"/keys?account={api.account.account_id}")
+        assert new.text not in listed.text
+        assert "sha256" not in listed.text
+        assert new.key.key_id in {key.key_id for key in msgspec.json.decode(listed.content, type=wire.KeyRows).keys}
+        assert (await admin.delete(f"/keys/{new.key.key_id}")).status_code == 204
+        assert (await api.http.get("/jobs", headers=api.bearer(new.text))).status_code == 401
+        assert (await admin.delete(f"/keys/{new.key.key_id}")).status_code == 404
+
+
+async def test_a_webhook_secret_is_changed_in_two_steps(api: Api) -> None:
+    """J2, J37: next is made and shown, then activated."""
+    path = f"/accounts/{api.account.account_id}/webhook-secret"
+
+    def secret(content: bytes) -> str:
+        return msgspec.json.decode(content, type=wire.Secret).secret
+
+    async with api.admin() as admin:
+        first = secret((await admin.get(path)).content)
+        assert (await admin.post(f"{path}/activate")).status_code == 409
+        following = secret((await admin.post(f"{path}/next")).content)
+        assert secret((await admin.get(path)).content) == first
+        assert secret((await admin.post(f"{path}/activate")).content) == following != first
+
+
+async def test_jobs_of_all_accounts_are_listed_and_shown(api: Api) -> None:
+    """list (with pages), show with deliveries; no address, no text."""
+    ids = [await api.submit(webhook_url="https://93.184.215.14/hook?token=sesame") for _ in range(3)]
+    await api.complete(ids[0])
+    async with api.admin() as admin:
+        first = msgspec.json.decode((await admin.get("/jobs?limit=2")).content, type=wire.JobRows)
+        rest = msgspec.json.decode((await admin.get(f"/jobs?limit=2&cursor={first.cursor}")).content, type=wire.JobRows)
+        assert [job.job_id for job in (*first.jobs, *rest.jobs)] == [ids[0], ids[2], ids[1]]
+        assert rest.cursor is None
+        shown = await admin.get(f"/jobs/{ids[0]}")
+        details = msgspec.json.decode(shown.content, type=wire.JobDetails)
+        assert (details.job.state, details.job.billed_s, details.live) == ("completed", 2, None)
+        assert [(one.event, one.host) for one in details.deliveries] == [("job.completed", "93.184.215.14")]
+        assert "sesame" not in shown.text
+        for bad in ("limit=x", "status=done", "since=soon", "cursor=x"):
+            assert (await admin.get(f"/jobs?{bad}")).status_code == 400
+
+
+async def test_jobs_are_steered(api: Api) -> None:
+    """cancel, retry, pause, resume, reprioritize, delete."""
+    running, failed = await api.submit(), await api.submit()
+    await api.run_until(running)
+    await api.fail(failed, "transient_error")
+    async with api.admin() as admin:
+        assert (await admin.post(f"/jobs/{failed}/retry")).json()["run"] == 2
+        assert (await admin.post(f"/jobs/{running}/retry")).status_code == 409
+        for action in ("pause", "resume"):
+            assert (await admin.post(f"/jobs/{running}/{action}")).status_code == 200
+        assert (await admin.post(f"/jobs/{running}/reprioritize", json={"priority": 1})).status_code == 200
+        assert (await admin.post(f"/jobs/{running}/reprioritize", json={"priority": 9})).status_code == 400
+        assert [(update, args) for _, _, update, args in api.orchestrator.steered] == [
+            ("pause", ()),
+            ("resume", ()),
+            ("reprioritize", (1,)),
+        ]
+        assert (await admin.post(f"/jobs/{running}/cancel")).json()["state"] == "cancelled"
+        assert (await admin.delete(f"/jobs/{running}")).status_code == 204
+        assert (await admin.get(f"/jobs/{running}")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/jobs/job_x", "/nothing"])
+async def test_what_is_not_there_is_a_404(api: Api, path: str) -> None:
+    async with api.admin() as admin:
+        answer = await admin.get(path)
+        assert answer.status_code == 404
+        assert msgspec.json.decode(answer.content, type=wire.Trouble).message
+
+
+async def test_an_event_under_way_is_not_replayed(api: Api) -> None:
+    """J38: 409 while it is pending; an unknown one is a 404."""
+    job_id = await api.submit(webhook_url="https://93.184.215.14/hook")
+    await api.complete(job_id)
+    async with api.admin() as admin:
+        event_id = (await admin.get(f"/jobs/{job_id}")).json()["deliveries"][0]["event_id"]
+        assert (await admin.post(f"/hooks/{event_id}/replay")).status_code == 409
+        assert (await admin.post("/hooks/evt_x/replay")).status_code == 404
