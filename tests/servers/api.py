@@ -195,7 +195,7 @@ async def _serving(house: House, config: ApiConfig) -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(server_config(create_app(house, config), "127.0.0.1", 0, stop_within_s=1))
     with contextlib.ExitStack() as quiet:
-        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # pytest keeps its own
+        setattr(server, "capture_signals", contextlib.nullcontext)  # noqa: B010 (pytest keeps its own)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         quiet.callback(listener.close)
         while not server.started and not serving.done():

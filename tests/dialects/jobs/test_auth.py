@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jwt
 import msgspec
@@ -13,7 +14,7 @@ from tiro.adapters.fakes import SetClock
 from tiro.adapters.system import SystemClock
 
 
-async def _tokens(api: Api) -> dict[str, str]:
+async def _tokens(api: Api) -> dict[str, Any]:
     answer = await api.http.post("/auth/token", json={"api_key": api.key})
     assert answer.status_code == 200
     return dict(answer.json())
@@ -104,7 +105,7 @@ FORGERIES: dict[str, Callable[[], str]] = {
     "from the future": lambda: _forged(nbf=4102444800),
     "refresh": lambda: _forged(typ="refresh"),
     "other key": lambda: jwt.encode({"iss": "tiro"}, "other" * 20, "HS256"),
-    "no algorithm": lambda: jwt.encode({"iss": "tiro"}, None, "none"),
+    "no algorithm": lambda: jwt.encode({"iss": "tiro"}, "", "none"),
     "critical header": lambda: jwt.encode({"iss": "tiro"}, TOKEN_KEY, "HS256", headers={"crit": ["x"], "x": 1}),
     "other algorithm": lambda: jwt.encode({"iss": "tiro"}, TOKEN_KEY, "HS512", headers={"kid": "../../x"}),
 }
