@@ -1,4 +1,4 @@
-"""Speak N random sentences with flite: `synth.py N SEED NAME` writes NAME.npz (16 kHz int16 audio, texts, and when each word begins and ends)."""
+"""Speak N random sentences with flite: `synth.py N SEED NAME` writes NAME.npz (int16 at 16 kHz, texts, times of the words)."""
 
 import os
 import random
@@ -7,6 +7,7 @@ import sys
 import tempfile
 import wave
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def word_times(spoken, words, sizes, seconds):
     if len(spans) != sum(sizes[w] for w in words):
         return None
     cuts = np.cumsum([0] + [sizes[w] for w in words])
-    return [(spans[a][0], spans[b - 1][1]) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [(spans[a][0], spans[b - 1][1]) for a, b in pairwise(cuts)]
 
 
 def speak(job):
