@@ -2,8 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import ClassVar
+
 import uvicorn
 from litestar.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 that waits so long for a request's headers, or for the rest of a body whose answer is out, and no longer."""
+
+    within_s: ClassVar[float] = 30.0
+    _waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the class above
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiting is None and self._idle():
+            self._wait()
+        super().data_received(data)
+        if not self._idle():
+            self._calm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._calm()
+        super().connection_lost(exc)
+
+    def _idle(self) -> bool:
+        """No request is being answered: what comes in is headers, or a body that nobody reads any more."""
+        return bool(getattr(self.cycle, "response_complete", True))
+
+    def _wait(self) -> None:
+        self._waiting = self.loop.call_later(self.within_s, self.transport.close)
+
+    def _calm(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
 
 def server_config(app: ASGIApp, host: str, port: int, *, stop_within_s: int = 10) -> uvicorn.Config:
@@ -12,6 +50,7 @@ def server_config(app: ASGIApp, host: str, port: int, *, stop_within_s: int = 10
         app,
         host=host,
         port=port,
+        http=PatientProtocol,
         lifespan="on",
         ws="none",
         server_header=False,
