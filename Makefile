@@ -5,7 +5,7 @@ SHELL := bash
 .NOTPARALLEL:
 
 PY := .venv/bin/python
-CODE := workflows activities api tiro worker.py cli.py tests bench scripts
+CODE := workflows activities api commands tiro worker.py cli.py tests bench scripts
 WORKERS ?= 2
 ARGS ?=
 

@@ -1,5 +1,12 @@
 """The command line, one file per command; `cli.py` assembles them.
 
-folder.py (the data folder and its lock) · embedded.py (the whole service in one process) · up.py, serve.py, migrate.py, doctor.py
-transcribe.py (submit and wait) · jobs.py, keys.py, accounts.py (records, through a running server or by themselves) · logs.py
+up.py, transcribe.py, jobs.py, keys.py, accounts.py, doctor.py, migrate.py, serve.py   the commands
+folder.py        the data folder and its lock          embedded.py    the whole service in one process
+listening.py     an app behind a socket                server.py      which server a command uses
+reach.py         records through a server or directly  orchestrator.py  what stands in for Temporal meanwhile
+recordings.py    sources and where results go          client.py      the public API, from outside
+submission.py    from a recording to its files         progress.py    what a person sees meanwhile
+findings.py      what doctor looks at                  console.py, logs.py   options, errors, tables, redacted logs
+
+A command imports what is heavy when it runs: `tiro --help` answers at once.
 """

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import msgspec
-import uvicorn
 
 from api.app import create_app
 from api.config import ApiConfig
-from api.server import server_config
 from commands.folder import Credentials, DataFolder, Holder, Lock
+from commands.listening import Listening, listener
 from tiro.adapters.database.migrate import migrate
 from tiro.adapters.temporal.binary import get_binary
 from tiro.adapters.temporal.client import connect
@@ -23,8 +20,7 @@ from tiro.adapters.temporal.devserver import DevServer, DevServerPlace, free_por
 from tiro.adapters.temporal.names import QUEUES
 from tiro.adapters.temporal.namespace import prepare_namespace
 from tiro.adapters.vault import derive
-from tiro.model.errors import Transient
-from tiro.settings import Settings, read
+from tiro.settings import Settings
 from tiro.wiring import Core, build_core
 from worker import Workers
 
@@ -42,16 +38,8 @@ class Running(msgspec.Struct, frozen=True):
     diarizer: str
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: who started it stops it."""
-
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]  # uvicorn's own signature
-        yield
-
-
 class Embedded:
-    """`start`, then `stop`; in between it serves. The folder's lock must be held by the caller."""
+    """`start`, then `stop`; in between it serves. The folder's lock must be held by the caller. Port 0: any that is free."""
 
     def __init__(
         self, folder: DataFolder, lock: Lock, port: int, environ: Mapping[str, str], say: Callable[[str], None]
@@ -77,8 +65,12 @@ class Embedded:
         await self._cleanup.aclose()
 
     async def _start(self) -> Running:
-        end_leftover(self._lock.left)
-        settings = self._settings()
+        # first of all, so that a port that is taken is said at once
+        socket = listener("127.0.0.1", self._port)
+        self._cleanup.callback(socket.close)
+        self._port = int(socket.getsockname()[1])
+        self._lock.write(Holder(os.getpid(), self._port))
+        settings = self._folder.settings(self._environ, self._port)
         self._say("Preparing the database ...")
         await asyncio.to_thread(migrate, settings.database_url)
         settings, ui = await self._temporal(settings)
@@ -86,7 +78,9 @@ class Embedded:
         self._cleanup.push_async_callback(core.close)
         credentials = await self._first_account(core)
         workers = await self._workers(core)
-        await self._serve(core)
+        server = Listening(create_app(core.house, self._config(core)), socket)
+        await server.start()
+        self._cleanup.push_async_callback(server.stop)
         assert settings.temporal.address is not None
         return Running(
             api=settings.public_url,
@@ -98,18 +92,6 @@ class Embedded:
             engines=workers.engines,
             diarizer=workers.diarizer,
         )
-
-    def _settings(self) -> Settings:
-        folder = self._folder
-        defaults: dict[str, object] = {
-            "database_url": folder.database_url,
-            "blobs_url": folder.blobs_url,
-            "secret_key": folder.secret_key(),
-            "scratch": str(folder.path / "scratch"),
-            "public_url": f"http://127.0.0.1:{self._port}",
-            "embedded": True,
-        }
-        return read(self._environ, folder.toml, defaults)
 
     async def _temporal(self, settings: Settings) -> tuple[Settings, str | None]:
         """The cluster that was named, or a server of our own beside us."""
@@ -153,24 +135,12 @@ class Embedded:
         self._watch(workers.failed)
         return workers
 
-    async def _serve(self, core: Core) -> None:
-        config = ApiConfig(
+    def _config(self, core: Core) -> ApiConfig:
+        return ApiConfig(
             public_url=core.settings.public_url,
             token_key=derive(core.settings.secret_key, "tokens"),
             admin_token=self._folder.admin_token(),
         )
-        server = _Server(server_config(create_app(core.house, config), "127.0.0.1", self._port))
-        task = asyncio.create_task(server.serve(), name="api")
-        while not server.started:
-            if task.done():
-                raise Transient("port_taken", f"Port {self._port} cannot be used; choose another with --port.")
-            await asyncio.sleep(0.05)
-
-        async def end() -> None:
-            server.should_exit = True
-            await task
-
-        self._cleanup.push_async_callback(end)
 
     def _watch(self, event: asyncio.Event) -> None:
         async def pass_on() -> None:
@@ -184,13 +154,3 @@ class Embedded:
 async def _namespace_ready(settings: Settings) -> None:
     client = await connect(settings.temporal, lazy=False)
     await prepare_namespace(client)
-
-
-def end_leftover(left: Holder | None) -> None:
-    """A killed server may leave its Temporal server behind, which would write the same file: end it, if it is really that."""
-    if left is None or left.temporal_pid is None:
-        return
-    command = Path(f"/proc/{left.temporal_pid}/cmdline")
-    with contextlib.suppress(OSError):
-        if b"start-dev" in command.read_bytes():
-            os.kill(left.temporal_pid, signal.SIGKILL)

@@ -8,11 +8,19 @@ import fcntl
 import json
 import os
 import secrets
+import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import click
 import msgspec
+
+from tiro.settings import Settings, read
+
+_END_WITHIN_S = 5.0
+_GLANCE_S = 0.5
+"""Who only asks for the holder takes the lock for a moment; nobody is refused because of that."""
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -44,6 +52,10 @@ class DataFolder:
     @property
     def database_url(self) -> str:
         return f"sqlite:///{self.path / 'tiro.db'}"
+
+    def has_records(self) -> bool:
+        """Whether a server was ever started here."""
+        return (self.path / "tiro.db").exists()
 
     @property
     def blobs_url(self) -> str:
@@ -79,6 +91,18 @@ class DataFolder:
         """Remember them."""
         (self.path / "ports.json").write_text(json.dumps(dict(ports)))
 
+    def settings(self, environ: Mapping[str, str], port: int) -> Settings:
+        """What an embedded server of this folder is told: the folder's own, then tiro.toml, then the environment. Raises Invalid."""
+        defaults: dict[str, object] = {
+            "database_url": self.database_url,
+            "blobs_url": self.blobs_url,
+            "secret_key": self.secret_key(),
+            "scratch": str(self.path / "scratch"),
+            "public_url": f"http://127.0.0.1:{port}",
+            "embedded": True,
+        }
+        return read(environ, self.toml, defaults)
+
     def holder(self) -> Holder | None:
         """The running server of this folder, or None."""
         file = self.path / "lock"
@@ -86,7 +110,7 @@ class DataFolder:
             return None
         with file.open("r+") as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 return _read_holder(lock.read())
         return None
@@ -97,11 +121,10 @@ class DataFolder:
         self.make()
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "r+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise click.ClickException(_refusal(self.path, _read_holder(file.read()))) from None
-            lock = Lock(self.path / "lock", _read_holder(file.read()))
+            if not _locked(file.fileno()):
+                raise click.ClickException(_refusal(self.path, _read_holder(file.read())))
+            end_leftover(_read_holder(file.read()), self.path / "temporal.db")
+            lock = Lock(self.path / "lock")
             lock.write(Holder(os.getpid(), port))
             try:
                 yield lock
@@ -116,11 +139,10 @@ class DataFolder:
 
 
 class Lock:
-    """A held folder; `left` is who held it before and did not let go."""
+    """A held folder."""
 
-    def __init__(self, file: Path, left: Holder | None) -> None:
+    def __init__(self, file: Path) -> None:
         self._file = file
-        self.left = left
 
     def write(self, holder: Holder) -> None:
         """Name the holder, for the next who asks."""
@@ -131,6 +153,48 @@ class Lock:
         self._file.write_bytes(b"")
 
 
+def default_data(environ: Mapping[str, str]) -> Path:
+    """Where an embedded server keeps its things unless told otherwise."""
+    told, home = environ.get("TIRO_DATA"), environ.get("XDG_DATA_HOME")
+    if told:
+        return Path(told)
+    return Path(home) / "tiro" if home else Path.home() / ".local" / "share" / "tiro"
+
+
+def end_leftover(left: Holder | None, database: Path) -> None:
+    """A killed server may leave its Temporal server behind, which would write the same file: end it, if it is really that one."""
+    pid = left.temporal_pid if left is not None else None
+    if pid is None or not _serves(pid, database):
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + _END_WITHIN_S
+    while _serves(pid, database) and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def _serves(pid: int, database: Path) -> bool:
+    """Whether that process is the Temporal server over this file. What has ended has no command line any more."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"start-dev" in words and os.fsencode(database) in words
+
+
+def _locked(descriptor: int) -> bool:
+    until = time.monotonic() + _GLANCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
+
+
 def _read_holder(text: str) -> Holder | None:
     with contextlib.suppress(msgspec.DecodeError, msgspec.ValidationError):
         return msgspec.json.decode(text, type=Holder)
@@ -138,7 +202,8 @@ def _read_holder(text: str) -> Holder | None:
 
 
 def _refusal(path: Path, holder: Holder | None) -> str:
-    who = f"process {holder.pid}, port {holder.port}" if holder else "another process"
+    port = f", port {holder.port}" if holder and holder.port else ""
+    who = f"process {holder.pid}{port}" if holder else "another process"
     return f"{path} is in use by {who}. Stop that server, or choose another folder with --data."
 
 

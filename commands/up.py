@@ -4,63 +4,59 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
-from commands.embedded import Embedded, Running
+from commands.console import data_option, first_of, folder_of, quiet, run, say, show_json, stop_signals
 from commands.folder import DataFolder
-from commands.logs import set_up_logging
-from tiro.model.errors import TiroError
 
-
-def default_data(environ: dict[str, str]) -> Path:
-    """Where an embedded server keeps its things unless told otherwise."""
-    home = environ.get("XDG_DATA_HOME")
-    return Path(home) / "tiro" if home else Path.home() / ".local" / "share" / "tiro"
+if TYPE_CHECKING:
+    from commands.embedded import Running
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path), help="Folder for records, recordings and keys. [default: ~/.local/share/tiro]")
-@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port of the API on 127.0.0.1.")
+@data_option
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port of the API; 0: any free one."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when ready, and nothing else.")
 def up(data: Path | None, port: int, *, as_json: bool) -> None:
     """Run Tiro on this machine: API, workers, and a Temporal server with its UI.
 
-    The first start makes an account and a key and keeps them in the data folder. Ctrl-C stops it; what was under way goes on at the
-    next start.
+    The first start makes an account and a key and keeps them in the data folder. Everything listens on 127.0.0.1 only.
+    Ctrl-C stops it; what was under way goes on at the next start.
     """
-    folder = DataFolder(data or default_data(dict(os.environ)))
-    set_up_logging(os.environ.get("TIRO_LOG", "warning" if as_json else "info"))
-    try:
-        raise SystemExit(asyncio.run(_up(folder, port, as_json=as_json)))
-    except TiroError as error:
-        raise click.ClickException(error.message) from None
+    raise SystemExit(run(_up(folder_of(data), port, as_json=as_json), "warning" if as_json else "info"))
 
 
 async def _up(folder: DataFolder, port: int, *, as_json: bool) -> int:
-    stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    with folder.held(port) as lock:
-        embedded = Embedded(folder, lock, port, dict(os.environ), _quiet if as_json else _say)
-        running = await embedded.start()
-        _announce(running, as_json=as_json)
-        waits = [asyncio.create_task(event.wait()) for event in (stopping, embedded.failed)]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-        if not as_json:
-            _say("Stopping: what runs has 5 s, the rest goes on at the next start ...")
+    from commands.embedded import Embedded
+
+    stopping, tell = asyncio.Event(), quiet if as_json else say
+    with stop_signals(stopping), folder.held(port) as lock:
+        embedded = Embedded(folder, lock, port, dict(os.environ), tell)
+        starting = asyncio.create_task(embedded.start())
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait((starting,))
+            return 0
+        _announce(await starting, as_json=as_json)
+        await first_of(stopping, embedded.failed)
+        tell("Stopping: what runs has 5 s, the rest goes on at the next start ...")
         await embedded.stop()
-    return 1 if embedded.failed.is_set() else 0
+    if embedded.failed.is_set():
+        say("A worker failed; the log above says why.")
+    return int(embedded.failed.is_set())
 
 
 def _announce(running: Running, *, as_json: bool) -> None:
     if as_json:
-        click.echo(msgspec.json.encode(running).decode())
+        show_json(running)
         return
     click.echo(f"""
 Tiro is up.
@@ -70,16 +66,8 @@ Tiro is up.
   key          {running.key}
   data         {running.data}
 
-Try:
+Try, in another terminal:
   tiro transcribe RECORDING
   curl -H "Authorization: Bearer {running.key}" -F file=@RECORDING {running.api}/jobs
 Stop with Ctrl-C.
 """)
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
-
-
-def _quiet(_: str) -> None:
-    return

@@ -1,0 +1,186 @@
+"""`tiro accounts`: who may use the service, on which plan, and with which webhook secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from commands.console import data_option, folder_of, json_option, reaching, say, show_json, show_one, show_rows
+from tiro.model.account import PLANS
+
+if TYPE_CHECKING:
+    from api.admin.wire import AccountChange, AccountRow, Secret, UsageRow
+    from commands.reach import Reach
+
+_COLUMNS = {
+    "account_id": "ACCOUNT",
+    "name": "NAME",
+    "plan": "PLAN",
+    "unmetered": "UNMETERED",
+    "overage": "OVERAGE",
+    "suspended": "SUSPENDED",
+    "running": "RUNNING",
+    "created_at": "CREATED",
+}
+plan_type = click.Choice(tuple(PLANS))
+account_argument = click.argument("account_id", metavar="ACCOUNT")
+account_or_first = click.argument("account_id", metavar="[ACCOUNT]", required=False)
+
+
+@click.group()
+def accounts() -> None:
+    """Accounts, their plans, usage and webhook secrets. ACCOUNT is an id; left out, it is the data folder's first account."""
+
+
+@accounts.command()
+@click.argument("name")
+@click.option("--plan", type=plan_type, default="free", show_default=True)
+@click.option("--email", help="For the operator's eyes.")
+@click.option("--verified", is_flag=True, help="The person behind it is known.")
+@click.option("--unmetered", is_flag=True, help="Minutes are not counted against the plan.")
+@data_option
+@json_option
+def create(
+    name: str, plan: str, email: str | None, data: Path | None, *, verified: bool, unmetered: bool, as_json: bool
+) -> None:
+    """A new account. It has no key yet: `tiro keys create --account`."""
+
+    async def work(there: Reach) -> AccountRow:
+        from api.admin.wire import AccountRow, AccountWish
+
+        wish = AccountWish(name=name, plan=plan, email=email, verified=verified, unmetered=unmetered)
+        return await there.post("/accounts", AccountRow, wish)
+
+    show_one(reaching(data, work), as_json=as_json)
+
+
+@accounts.command("list")
+@data_option
+@json_option
+def list_accounts(data: Path | None, *, as_json: bool) -> None:
+    """All accounts, oldest first."""
+
+    async def work(there: Reach) -> list[AccountRow]:
+        from api.admin.wire import AccountRows
+
+        return (await there.get("/accounts", AccountRows)).accounts
+
+    show_rows(reaching(data, work), _COLUMNS, as_json=as_json)
+
+
+@accounts.command("plan")
+@account_argument
+@click.argument("plan", type=plan_type)
+@data_option
+@json_option
+def change_plan(account_id: str, plan: str, data: Path | None, *, as_json: bool) -> None:
+    """Put an account on another plan, from its next request on."""
+    from api.admin.wire import AccountChange
+
+    _change(data, account_id, AccountChange(plan=plan), as_json=as_json)
+
+
+@accounts.command("set")
+@account_argument
+@click.option("--overage/--no-overage", default=None, help="May go on, for money, when the month's minutes are spent.")
+@click.option("--queueing/--no-queueing", default=None, help="Jobs beyond the plan's number wait, or are refused.")
+@click.option("--suspend/--restore", "suspended", default=None, help="Its keys are refused, or taken again.")
+@data_option
+@json_option
+def change_switches(
+    account_id: str,
+    data: Path | None,
+    *,
+    overage: bool | None,
+    queueing: bool | None,
+    suspended: bool | None,
+    as_json: bool,
+) -> None:
+    """Change switches of an account, from its next request on."""
+    from api.admin.wire import AccountChange
+
+    change = AccountChange(overage=overage, queueing=queueing, suspended=suspended)
+    if change == AccountChange():
+        raise click.UsageError("Say what to change: --overage, --queueing or --suspend, or their opposites.")
+    _change(data, account_id, change, as_json=as_json)
+
+
+@accounts.command()
+@account_or_first
+@click.option("--month", metavar="YYYY-MM", help="[default: this month, UTC]")
+@data_option
+@json_option
+def usage(account_id: str | None, month: str | None, data: Path | None, *, as_json: bool) -> None:
+    """Seconds used and held in a month, and overage in micro-dollars."""
+
+    async def work(there: Reach) -> UsageRow:
+        from api.admin.wire import UsageRow
+        from commands.reach import first_account
+
+        account = first_account(folder_of(data), account_id)
+        return await there.get(f"/accounts/{account}/usage", UsageRow, month=month)
+
+    show_one(reaching(data, work), as_json=as_json)
+
+
+@accounts.group("webhook-secret")
+def webhook_secret() -> None:
+    """The secret that signs an account's webhooks, and its change without a gap.
+
+    `next` makes the coming one: give it to your receiver beside the present one. `activate` then signs with it; the one before signs
+    along for 24 h.
+    """
+
+
+@webhook_secret.command()
+@account_or_first
+@data_option
+@json_option
+def show(account_id: str | None, data: Path | None, *, as_json: bool) -> None:
+    """The secret that signs now."""
+    _secret(data, account_id, "", as_json=as_json)
+
+
+@webhook_secret.command("next")
+@account_or_first
+@data_option
+@json_option
+def make_next(account_id: str | None, data: Path | None, *, as_json: bool) -> None:
+    """Make the coming secret, or show the one that waits."""
+    _secret(data, account_id, "/next", as_json=as_json)
+
+
+@webhook_secret.command()
+@account_or_first
+@data_option
+@json_option
+def activate(account_id: str | None, data: Path | None, *, as_json: bool) -> None:
+    """Sign with the coming secret from now on."""
+    _secret(data, account_id, "/activate", as_json=as_json)
+    say("The secret before signs along for 24 h.")
+
+
+def _secret(data: Path | None, account_id: str | None, step: str, *, as_json: bool) -> None:
+    async def work(there: Reach) -> Secret:
+        from api.admin.wire import Secret
+        from commands.reach import first_account
+
+        path = f"/accounts/{first_account(folder_of(data), account_id)}/webhook-secret{step}"
+        return await (there.post(path, Secret) if step else there.get(path, Secret))
+
+    secret = reaching(data, work)
+    if as_json:
+        show_json(secret)
+    else:
+        click.echo(secret.secret)
+
+
+def _change(data: Path | None, account_id: str, change: AccountChange, *, as_json: bool) -> None:
+    async def work(there: Reach) -> AccountRow:
+        from api.admin.wire import AccountRow
+
+        return await there.patch(f"/accounts/{account_id}", AccountRow, change)
+
+    show_one(reaching(data, work), as_json=as_json)

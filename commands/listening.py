@@ -1,0 +1,58 @@
+"""How does a command serve HTTP? A socket bound first, then an app behind it, ended by whoever started it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from litestar import Litestar
+
+from api.server import server_config
+from tiro.model.errors import Permanent
+
+_STOP_WITHIN_S = 3
+
+
+def listener(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises Permanent `port_taken`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError:
+        raise Permanent("port_taken", f"Port {port} of {host} cannot be used; choose another with --port.") from None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: who started it stops it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Listening:
+    """An app that answers on a socket between `start` and `stop`."""
+
+    def __init__(self, app: Litestar, listening: socket.socket, *, stop_within_s: int = _STOP_WITHIN_S) -> None:
+        host, port = listening.getsockname()[:2]
+        self._socket = listening
+        self._server = _Server(server_config(app, host, port, stop_within_s=stop_within_s))
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns when it answers. Raises what kept it from that."""
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="api")
+        while not self._server.started:
+            if self._task.done():
+                await self._task
+                raise Permanent("internal_error", "The HTTP server ended at its start; the log says why.")
+            await asyncio.sleep(0.02)
+
+    async def stop(self) -> None:
+        """Takes no more requests, gives those that run a few seconds, ends the relay."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
