@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from temporalio import activity
 
+from activities.heartbeat import beating
 from activities.tasks import AttemptTask
 from tiro.services.hooks import Hooks, Tried
 
@@ -17,4 +18,5 @@ class Delivering:
     @activity.defn(name="attempt")
     async def attempt(self, task: AttemptTask) -> Tried:
         """Where the delivery stands after it."""
-        return await self._hooks.attempt(task.event_id, task.number, task.next_in_s)
+        async with beating():
+            return await self._hooks.attempt(task.event_id, task.number, task.next_in_s)

@@ -6,6 +6,7 @@ from typing import cast
 
 from temporalio import activity
 
+from activities.heartbeat import beating
 from activities.tasks import Brief, Run, SettledAs, SettleTask
 from tiro.model.errors import Permanent
 from tiro.model.hook import host_key
@@ -50,15 +51,17 @@ class Flow:
     async def settle(self, task: SettleTask) -> SettledAs:
         """End the run, once; a cancelled one is emptied."""
         fault = Fault(task.code, task.reason, task.extras) if task.code else None
-        settled = await self._endings.end(task.job_id, task.run, task.outcome, fault)
-        if settled.job.state == "cancelled":
-            await self._upkeep.empty(task.job_id)
-        return settled_as(settled, self._endings)
+        async with beating():
+            settled = await self._endings.end(task.job_id, task.run, task.outcome, fault)
+            if settled.job.state == "cancelled":
+                await self._upkeep.empty(task.job_id)
+            return settled_as(settled, self._endings)
 
     @activity.defn(name="sweep")
     async def sweep(self) -> Swept:
         """Purge, drop stale uploads, reconcile."""
-        return await self._upkeep.sweep()
+        async with beating():
+            return await self._upkeep.sweep()
 
 
 def settled_as(settled: Settled, endings: Endings) -> SettledAs:

@@ -42,9 +42,9 @@ STATIONS: dict[str, Station] = {
     "merge": Station(names.CONTROL, 600, 6),
     "publish": Station(names.CONTROL, 600, 6),
     "finish": Station(names.CONTROL, 600, 6),
-    "settle": Station(names.CONTROL, 120),
-    "sweep": Station(names.CONTROL, 600),
-    "attempt": Station(names.DELIVER, 60),
+    "settle": Station(names.CONTROL, 120, 6),
+    "sweep": Station(names.CONTROL, 600, 6),
+    "attempt": Station(names.DELIVER, 60, 6),
 }
 
 

@@ -14,6 +14,9 @@ from tiro.services.ending import Endings, Fault
 
 UPLOAD_KEPT_FOR = timedelta(hours=24)
 LOST_AFTER = timedelta(minutes=10)
+_MEDIA = ("source", "spans/", "parts/", "turns/")
+_CONTENT = (*_MEDIA, "transcript", "results/")
+"""Of a job that was cancelled while its transcript was written, that goes too."""
 
 
 class Swept(msgspec.Struct, frozen=True):
@@ -42,7 +45,7 @@ class Upkeep:
 
     async def empty(self, job_id: str) -> None:
         """Remove a cancelled job's content (not the bodies of its events, which are still to be delivered)."""
-        await asyncio.to_thread(self._remove_media, job_id)
+        await asyncio.to_thread(self._remove_below, job_id, _CONTENT)
 
     async def _purge(self) -> int:
         async with self._records.begin() as tx:
@@ -57,11 +60,11 @@ class Upkeep:
         if job.deleted_at is not None:
             self._blobs.delete_prefix(job_prefix(job.job_id))
         else:
-            self._remove_media(job.job_id)
+            self._remove_below(job.job_id, _CONTENT if job.state == "cancelled" else _MEDIA)
 
-    def _remove_media(self, job_id: str) -> None:
-        for folder in ("source", "spans/", "parts/", "turns/"):
-            self._blobs.delete_prefix(job_prefix(job_id) + folder)
+    def _remove_below(self, job_id: str, names: tuple[str, ...]) -> None:
+        for name in names:
+            self._blobs.delete_prefix(job_prefix(job_id) + name)
 
     async def _drop_uploads(self) -> int:
         before = self._clock.now() - UPLOAD_KEPT_FOR
