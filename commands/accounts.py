@@ -36,7 +36,7 @@ def accounts() -> None:
 
 @accounts.command()
 @click.argument("name")
-@click.option("--plan", type=plan_type, default="free", show_default=True)
+@click.option("--plan", type=plan_type, default="free", show_default=True, help="What it may use.")
 @click.option("--email", help="For the operator's eyes.")
 @click.option("--verified", is_flag=True, help="The person behind it is known.")
 @click.option("--unmetered", is_flag=True, help="Minutes are not counted against the plan.")

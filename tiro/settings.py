@@ -111,8 +111,15 @@ def read(
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as wrong:
-        raise Invalid("invalid_setting", f"A setting is missing or wrong: {wrong}.") from None
+        raise Invalid("invalid_setting", f"A setting is missing or wrong: {_by_variable(str(wrong))}.") from None
     return _checked(settings)
+
+
+def _by_variable(complaint: str) -> str:
+    """Fields by the names under which they are set."""
+    for name, field in {**_NAMES, **_TEMPORAL}.items():
+        complaint = complaint.replace(f"`{field}`", name).replace(f"`$.{field}`", name)
+    return complaint
 
 
 def _split(raw: str) -> list[str]:
