@@ -9,20 +9,18 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import AsyncIterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 import msgspec
 
 from api.admin import wire
-from api.app import create_app
-from api.config import ApiConfig
 from commands.folder import DataFolder
-from commands.orchestrator import Away
 from tiro.model.errors import Conflict, Invalid, NotFound, Permanent, TiroError, Transient, Unauthenticated
-from tiro.services.house import House
 from tiro.settings import Settings, read
-from tiro.wiring import build_core, build_house
+
+if TYPE_CHECKING:
+    from tiro.services.house import House
 
 T = TypeVar("T", bound=msgspec.Struct)
 _TIMEOUT = httpx2.Timeout(60, connect=5)
@@ -86,6 +84,8 @@ class Reach:
 async def reach(folder: DataFolder) -> AsyncIterator[Reach]:
     """The way that fits: at scale (TIRO_DATABASE_URL is set) directly; else through the folder's server, or in its place."""
     if os.environ.get("TIRO_DATABASE_URL"):
+        from tiro.wiring import build_core
+
         core = await build_core(read(os.environ))
         async with _inside(core.house, core.settings) as inside:
             yield inside
@@ -112,6 +112,9 @@ async def _instead(folder: DataFolder) -> AsyncIterator[Reach]:
         raise NotFound(
             "no_records", f"There are no records in {folder.path}. Start `tiro up` once, or name a folder with --data."
         )
+    from commands.orchestrator import Away
+    from tiro.wiring import build_house
+
     with folder.held():
         settings = folder.settings(os.environ, 0)
         # a chain that is named is believed; nobody waits here for a model hub
@@ -122,6 +125,9 @@ async def _instead(folder: DataFolder) -> AsyncIterator[Reach]:
 
 @contextlib.asynccontextmanager
 async def _inside(house: House, settings: Settings) -> AsyncIterator[Reach]:
+    from api.app import create_app
+    from api.config import ApiConfig
+
     token = house.ids.new("token")
     config = ApiConfig(public_url=settings.public_url, token_key=bytes(32), admin_token=token)
     app: Any = create_app(house, config)  # the two libraries write the same ASGI types differently
