@@ -23,6 +23,7 @@ from activities.speech import Speech
 from activities.threads import Threads
 from activities.voices import Voices
 from activities.writing import Writing
+from commands.logs import set_up_logging
 from tiro.adapters.temporal.client import connect_patiently
 from tiro.adapters.temporal.names import QUEUES
 from tiro.model.errors import TiroError
@@ -165,6 +166,7 @@ def main(queues: str) -> None:
     unknown = [name for name in wanted if name not in QUEUES]
     if unknown or not wanted:
         raise click.BadParameter(f"queues are {', '.join(QUEUES)}", param_hint="--queue")
+    set_up_logging(os.environ.get("TIRO_LOG") or "info")
     try:
         asyncio.run(serve(wanted, lambda line: click.echo(f"worker: {line}", err=True)))
     except TiroError as error:

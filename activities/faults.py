@@ -6,6 +6,7 @@ One interceptor turns every exception of every activity into an ApplicationError
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from tiro.model.errors import MediaRefused, QuotaExceeded, SourceRefused, TiroError, Transient
+from tiro.model.errors import MediaRefused, Permanent, QuotaExceeded, SourceRefused, TiroError, Transient
 from tiro.services.line import Line
 
 log = logging.getLogger("tiro.activities")
@@ -50,7 +51,10 @@ class _Translating(ActivityInboundInterceptor):
         self._line = line
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 (the SDK's name)
+        again = activity.info().attempt > 1 and activity.info().heartbeat_timeout is not None
         try:
+            if again and await self._died_too_often(input):
+                raise Permanent("station_dies", "This station ends its worker, time and again.")
             return await super().execute_activity(input)
         except asyncio.CancelledError:
             if activity.is_worker_shutdown():
@@ -60,7 +64,21 @@ class _Translating(ActivityInboundInterceptor):
             raise
         except Exception as error:  # noqa: BLE001 (this is the one place where all errors are translated)
             told, final, benign = await self._told(first_of(error), input)
+        finally:
+            if again:
+                await self._ended_by_itself(input)
         raise _as_told(told, final=final, benign=benign)
+
+    async def _died_too_often(self, task: ExecuteActivityInput) -> bool:
+        """An attempt that is followed by another without having ended by itself took its process with it, or was starved."""
+        run = run_of(task)
+        return run is not None and await self._line.attempt_begins(*run, station=activity.info().activity_type)
+
+    async def _ended_by_itself(self, task: ExecuteActivityInput) -> None:
+        run = run_of(task)
+        if run is not None:
+            with contextlib.suppress(Transient):
+                await self._line.attempt_ended(*run, station=activity.info().activity_type)
 
     async def _told(self, error: Exception, task: ExecuteActivityInput) -> tuple[Told, bool, bool]:
         """(what is told, non-retryable, benign)."""
@@ -80,7 +98,7 @@ class _Translating(ActivityInboundInterceptor):
         if run is None:
             return False
         try:
-            return await self._line.is_stale(run[0], run[1], activity.info().activity_type, run[2], code)
+            return await self._line.is_stale(*run, station=activity.info().activity_type, code=code)
         except Transient:
             return False
 

@@ -121,7 +121,9 @@ def scratch_folder(settings: Settings) -> Path:
 class Machines:
     """Engines and diarizers of a worker, made for the queues it serves; `start` loads models."""
 
-    def __init__(self, settings: Settings, preparer: Preparer, queues: frozenset[str], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: Settings, preparer: Preparer, queues: frozenset[str], say: Callable[[str], None]
+    ) -> None:
         from tiro.adapters.diarizers.registry import channels_diarizer, resolve_diarizer
 
         self.preparer = preparer

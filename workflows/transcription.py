@@ -259,7 +259,12 @@ class Transcription:
         extras: dict[str, str | int | float | bool | None] | None = None,
     ) -> SettledAs:
         task = SettleTask(
-            job_id=self._launch.job_id, run=self._launch.run, outcome=outcome, code=code, reason=reason, extras=extras or {}
+            job_id=self._launch.job_id,
+            run=self._launch.run,
+            outcome=outcome,
+            code=code,
+            reason=reason,
+            extras=extras or {},
         )
         return await run_station(Flow.settle, task)
 

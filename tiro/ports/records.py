@@ -132,6 +132,10 @@ class Jobs(Protocol):
         """Raise and return how often this station of this run failed with this code."""
         ...
 
+    async def forget_failures(self, job_id: str, run: int, station: str, index: int, code: str) -> None:
+        """Begin to count anew."""
+        ...
+
     async def running_since(self, before: datetime, limit: int = 100) -> list[Job]:
         """Processing jobs that started before that moment (for reconciling with Temporal)."""
         ...

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 from tiro.model.account import PLANS
+from tiro.model.errors import Permanent
 from tiro.model.job import Job, Order
 from tiro.ports import Clock, Launch, Orchestrator, Records
 from tiro.services.billing import plan_of
 from tiro.services.ending import Endings
+
+log = logging.getLogger("tiro.dispatch")
 
 
 class Dispatch:
@@ -25,7 +30,10 @@ class Dispatch:
         async with self._records.begin() as tx:
             orders = await tx.jobs.orders()
         for order in orders:
-            await self._carry_out(order)
+            try:
+                await self._carry_out(order)
+            except Permanent:
+                log.exception("order %s of %s cannot be carried out; it stays", order.kind, order.job_id)
         return len(orders)
 
     async def _carry_out(self, order: Order) -> None:

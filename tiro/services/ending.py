@@ -24,6 +24,19 @@ CANCELLED_SWEPT_AFTER = timedelta(minutes=10)
 """A cancelled job is emptied at once, and looked at again for what a lost attempt may still have written."""
 
 
+PUBLIC_CODES = frozenset(
+    {
+        "invalid_audio",
+        "quota_exceeded",
+        "source_unavailable",
+        "file_too_large",
+        "unsupported_language",
+        "transient_error",
+    }
+)
+"""What a failed job may be said to have failed of."""
+
+
 class Fault(msgspec.Struct, frozen=True):
     """Why a run failed, in public words: code, reason, and extras that are safe to show."""
 
@@ -68,11 +81,12 @@ class Endings:
         if job.run != run or job.ended:
             return await _as_it_ended(tx, job)
         charge = await self._charge(tx, job, outcome, now)
+        told = public(fault) if fault else None
         ending = Ending(
             outcome=outcome,
-            error_code=fault.code if fault else None,
-            error_reason=fault.reason if fault else None,
-            error_extras=fault.extras if fault else {},
+            error_code=told.code if told else None,
+            error_reason=told.reason if told else None,
+            error_extras=told.extras if told else {},
             billed_s=charge.billed_s,
             overage_s=charge.overage_s,
         )
@@ -117,6 +131,13 @@ class Endings:
         await tx.hooks.add(delivery)
         await tx.jobs.add_order(Order("delivery", job.job_id, job.run, event_id))
         return delivery
+
+
+def public(fault: Fault) -> Fault:
+    """What the owner is told: a code of the API. What is wrong inside is for them a passing error, its own code the reason."""
+    if fault.code in PUBLIC_CODES:
+        return fault
+    return Fault("transient_error", fault.reason or fault.code)
 
 
 def billed_seconds(job: Job, outcome: Outcome) -> int:

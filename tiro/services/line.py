@@ -17,6 +17,9 @@ from tiro.services.billing import Billing, plan_of, terms_of
 
 STALE_TRANSIENTS = 3
 """The third failure of one kind at one station is for good."""
+LOST_ATTEMPTS = 10
+"""So many attempts in a row that end with their worker are the input's fault, not the weather's."""
+_UNENDED = "attempt_unended"
 
 
 class Superseded(Permanent):
@@ -125,7 +128,17 @@ class Line:
             raise Superseded
         return ref
 
-    async def is_stale(self, job_id: str, run: int, station: str, index: int, code: str) -> bool:
+    async def is_stale(self, job_id: str, run: int, index: int, *, station: str, code: str) -> bool:
         """Count a failure; True when this kind has now happened too often here to be called passing."""
         async with self._records.begin() as tx:
             return await tx.jobs.count_failure(job_id, run, station, index, code) >= STALE_TRANSIENTS
+
+    async def attempt_begins(self, job_id: str, run: int, index: int, *, station: str) -> bool:
+        """Count an attempt that has not ended yet; True when too many in a row never ended by themselves."""
+        async with self._records.begin() as tx:
+            return await tx.jobs.count_failure(job_id, run, station, index, _UNENDED) > LOST_ATTEMPTS
+
+    async def attempt_ended(self, job_id: str, run: int, index: int, *, station: str) -> None:
+        """It returned, failed, or was handed back: whatever comes next is counted anew."""
+        async with self._records.begin() as tx:
+            await tx.jobs.forget_failures(job_id, run, station, index, _UNENDED)

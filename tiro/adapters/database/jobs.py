@@ -186,6 +186,11 @@ class SqlJobs:
         row = await self._rows.upsert(failures, {**key, "times": 1}, list(key), {"times": failures.c.times + 1})
         return int(row["times"])
 
+    async def forget_failures(self, job_id: str, run: int, station: str, index: int, code: str) -> None:
+        f = failures.c
+        mine = and_(f.job_id == job_id, f.run == run, f.station == station, f.index == index, f.code == code)
+        await self._rows.run(delete(failures).where(mine))
+
     async def running_since(self, before: datetime, limit: int = 100) -> list[Job]:
         query = select(jobs).where(jobs.c.state == "processing", jobs.c.started_at < before)
         rows = await self._rows.all(query.order_by(jobs.c.started_at, jobs.c.job_id).limit(limit))
