@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -60,10 +61,8 @@ class Child:
 
     def end(self) -> None:
         """It and all it started, whatever state they are in."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait(20)
 
 
@@ -89,8 +88,13 @@ class Processes:
 
     @property
     def logs(self) -> str:
-        """What all of them said."""
+        """The last that each of them said."""
         return "\n".join(f"--- {child.log.name}\n{child.text[-3000:]}" for child in self._children)
+
+    @property
+    def said(self) -> str:
+        """Everything that any of them said."""
+        return "".join(child.text for child in self._children)
 
     def end(self) -> None:
         for child in self._children:

@@ -209,7 +209,9 @@ class Site:
         """Of the job's run and of its deliveries."""
         job = await self.job(job_id)
         ids = [names.job_workflow_id(job_id, run) for run in range(1, job.run + 1)]
-        ids += [names.delivery_workflow_id(delivery.event_id) for delivery, _ in await self.house.jobs.deliveries(job_id)]
+        ids += [
+            names.delivery_workflow_id(delivery.event_id) for delivery, _ in await self.house.jobs.deliveries(job_id)
+        ]
         return [await self.history(workflow_id) for workflow_id in ids]
 
     async def charges(self, job_id: str) -> list[tuple[str, int]]:

@@ -29,6 +29,6 @@ async def test_api_and_two_workers_run_a_job_over_postgresql_and_s3(
         bearer = {"Authorization": f"Bearer {site.key}"}
         answer = await http.get(f"/jobs/{job_id}/transcript", params={"format": "txt"}, headers=bearer)
     assert answer.status_code == 200
-    assert "w64 w65" in answer.text
+    assert "w65 w66" in answer.text
     assert {call.pid for call in site.calls(job_id)} == {heavy.pid}
     await site.audit(job_id, seconds=130)

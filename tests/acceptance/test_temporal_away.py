@@ -52,7 +52,9 @@ async def test_jobs_accepted_before_and_during_an_outage_of_temporal_are_finishe
 async def _temporal(site: Site, access: TemporalAccess, database: Path) -> Child:
     """A server on this file, once it can be talked to."""
     binary = find_binary(os.environ)
-    assert binary is not None, "The tests need a Temporal server: run 'make test' once, it builds the command and keeps it."
+    assert binary is not None, (
+        "The tests need a Temporal server: run 'make test' once, it builds the command and keeps it."
+    )
     port = int(str(access.address).rpartition(":")[2])
     arguments = server_arguments(port=port, ui_port=None, database=database)
     child = site.processes.start("temporal", [str(binary), *arguments], site.environ)

@@ -26,7 +26,9 @@ async def test_a_receiver_that_was_down_gets_the_event_once_with_the_same_bytes_
     await site.audit(job_id, seconds=5)
 
 
-async def test_a_worker_that_dies_after_the_receiver_took_the_event_costs_at_most_one_more_of_the_same(site: Site) -> None:
+async def test_a_worker_that_dies_after_the_receiver_took_the_event_costs_at_most_one_more_of_the_same(
+    site: Site,
+) -> None:
     """The answer is on its way, and nobody is left to read it."""
     doomed: list[Child] = []
 
