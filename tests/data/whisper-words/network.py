@@ -1,12 +1,16 @@
 """The small Whisper as training sees it: where it starts from, and forward passes that also give the attention."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import torch
+from corpus import NUM, WORDS
+from safetensors.torch import load_model, save_model
 from torch.nn import functional
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 WIDTH, HEADS, LAYERS = 144, 4, (4, 3)
+CLASSES = 1 + len(NUM + WORDS)
 
 
 def fresh(ids):
@@ -62,15 +66,19 @@ def aligned(attention):
 
 def load(folder, ids):
     """(model, frame heads): from `folder` where it holds a checkpoint."""
-    model = (
-        WhisperForConditionalGeneration.from_pretrained(folder)
-        if Path(folder, "model.safetensors").exists()
-        else fresh(ids)
-    )
-    heads = torch.nn.Linear(WIDTH, 3 * 76)
-    if Path(folder, "heads.pt").exists():
-        heads.load_state_dict(torch.load(Path(folder, "heads.pt"), weights_only=True))
+    held = Path(folder, "model.safetensors").exists()
+    model = WhisperForConditionalGeneration.from_pretrained(folder).float() if held else fresh(ids)
+    heads = torch.nn.Linear(WIDTH, 3 * CLASSES)
+    if held:
+        load_model(heads, Path(folder, "heads.safetensors"))
     return model, heads
+
+
+def save(model, heads, folder):
+    """Writes what `load` reads, in 16 bits; all heads of the last layer tell where words are."""
+    model.generation_config.alignment_heads = [[LAYERS[1] - 1, i] for i in range(HEADS)]
+    deepcopy(model).half().save_pretrained(folder)
+    save_model(deepcopy(heads).half(), str(Path(folder, "heads.safetensors")))
 
 
 def encode(model, mel, offsets):

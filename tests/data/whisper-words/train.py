@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from muon import Muon
-from network import decode, encode, load
+from network import CLASSES, decode, encode, load, save
 from speech import FRAMES, IGNORED, Ids, example, tokenizer, utterances
 from torch.nn import functional
 
@@ -131,7 +131,7 @@ class Trainer:
         batch = [example(self.r, self.spoken, self.ids, seconds, offset) for offset in offsets]
         h = encode(self.model, torch.stack([b.mel for b in batch]), torch.tensor(offsets))
         wanted = torch.stack([b.labels for b in batch])
-        guesses = self.heads(h).unflatten(-1, (3, 76)).permute(0, 3, 2, 1)
+        guesses = self.heads(h).unflatten(-1, (3, CLASSES)).permute(0, 3, 2, 1)
         frames = functional.cross_entropy(guesses, wanted, ignore_index=IGNORED)
         spoken = wanted[:, 0] > 0
         self.note("frames", frames.item())
@@ -158,12 +158,6 @@ class Trainer:
             share,
         )
 
-    def save(self):
-        heads = [[2, i] for i in range(4)]
-        self.model.generation_config.alignment_heads = heads
-        self.model.save_pretrained("checkpoint")
-        torch.save(self.heads.state_dict(), "checkpoint/heads.pt")
-
     def run(self):
         start, budget, steps = time.time(), self.options.minutes * 60, 0
         saved = printed = start
@@ -180,15 +174,15 @@ class Trainer:
                 print(f"{steps} {printed - start:.0f}s", *(f"{k} {v:.3f}" for k, v in self.seen.items()), flush=True)
             if time.time() - saved > 60:
                 saved = time.time()
-                self.save()
-        self.save()
+                save(self.model, self.heads, "checkpoint")
+        save(self.model, self.heads, "checkpoint")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("minutes", type=float)
     parser.add_argument(
-        "--rates", type=float, nargs=2, default=(5e-4, 1.5e-3), help="learning rates of encoder and decoder"
+        "--rates", type=float, nargs=2, default=(1e-3, 1e-3), help="learning rates of encoder and decoder"
     )
     parser.add_argument("--end", type=float, default=0.1, help="share of the learning rates left at the end")
     parser.add_argument(
