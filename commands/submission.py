@@ -96,7 +96,10 @@ class Submissions:
             files = await self._written(recording, job_id)
         except Refusal as refused:
             self._board.end(number)
-            return Outcome(source=recording.name, job_id=job_id, error=refused.code, message=str(refused))
+            message = str(refused)
+            if job_id in self._open:
+                message += f" The job may go on there: `tiro jobs show {job_id}`."
+            return Outcome(source=recording.name, job_id=job_id, error=refused.code, message=message)
         self._board.end(number)
         outcome = _completed(recording, job, files)
         self._board.say(number, _summary(outcome))
