@@ -19,15 +19,21 @@ _SIGNS = {"ok": "[green]ok  [/green]", "warn": "[yellow]warn[/yellow]", "fail": 
 
 
 @click.command()
+@click.option(
+    "--measure",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="RECORDING",
+    help="Also transcribe this recording and say how fast this machine is. Loads the model.",
+)
 @data_option
 @json_option
-def doctor(data: Path | None, *, as_json: bool) -> None:
+def doctor(measure: Path | None, data: Path | None, *, as_json: bool) -> None:
     """Check what the service needs: Temporal, database, store, engines, voices, downloads, clock, scratch space.
 
     Looks at the data folder's embedded server, or with TIRO_DATABASE_URL set at what the environment names. Ends with 1 when a check
     fails; docs/operations.md lists the codes.
     """
-    findings = run(_findings(data), "error")
+    findings = run(_findings(data, measure), "error")
     if as_json:
         show_json(findings)
     else:
@@ -35,12 +41,17 @@ def doctor(data: Path | None, *, as_json: bool) -> None:
     raise SystemExit(int(any(finding.level == "fail" for finding in findings)))
 
 
-async def _findings(data: Path | None) -> list[Finding]:
+async def _findings(data: Path | None, recording: Path | None) -> list[Finding]:
     from commands.findings import examine, subject_at_scale, subject_of_folder
 
-    if os.environ.get("TIRO_DATABASE_URL"):
-        return await examine(subject_at_scale(os.environ))
-    return await examine(subject_of_folder(folder_of(data), os.environ))
+    at_scale = os.environ.get("TIRO_DATABASE_URL")
+    subject = subject_at_scale(os.environ) if at_scale else subject_of_folder(folder_of(data), os.environ)
+    found = await examine(subject)
+    if recording is not None and "engine" in {finding.code for finding in found}:
+        from commands.measuring import measure
+
+        found += await measure(subject.settings, recording)
+    return found
 
 
 def _print(findings: list[Finding]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli import main
+from tests.media_builder import numbered, wav
 from tiro.adapters.database.migrate import migrate
 
 
@@ -96,6 +97,20 @@ def test_every_finding_that_is_not_ok_says_what_to_do(shell: Shell) -> None:
 def test_doctor_knows_a_database_that_was_not_migrated(tmp_path: Path) -> None:
     (tmp_path / "tiro.db").touch()
     assert Shell(tmp_path).findings(1)["database_old"]["fix"] == "Run `tiro migrate`."
+
+
+def test_doctor_measures_the_machine_with_a_recording(tmp_path: Path) -> None:
+    recording = tmp_path / "talk.wav"
+    recording.write_bytes(wav(numbered(5)))
+    words = ("doctor", "--json", "--measure", str(recording), "--data", str(tmp_path / "data"))
+    environ = {"TIRO_DATABASE_URL": None, "TIRO_ENGINES": "scripted"}
+    told = json.loads(CliRunner().invoke(main, words, env=environ).stdout)[-1]
+    assert told["code"] in {"speed", "speed_low"}
+    assert "x real time (5 s in" in told["text"]
+    recording.write_bytes(b"no recording")
+    result = CliRunner().invoke(main, words, env=environ)
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)[-1]["code"] == "invalid_audio"
 
 
 def test_doctor_of_a_folder_that_was_never_started_leaves_no_folder(tmp_path: Path) -> None:
