@@ -75,7 +75,7 @@ class Transcription:
                 return Finished(launch.job_id, "superseded")
             settled = await self._stations(brief)
         except BaseException as error:
-            if is_cancelled_exception(error):
+            if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
                 await self._after(await self._settle("cancelled"))
                 raise asyncio.CancelledError from None  # an activity's own cancellation would fail the run
             told = told_of(error)
@@ -266,7 +266,11 @@ class Transcription:
             reason=reason,
             extras=extras or {},
         )
-        return await run_station(Flow.settle, task)
+        settling = asyncio.create_task(run_station(Flow.settle, task))
+        try:
+            return await asyncio.shield(settling)
+        except asyncio.CancelledError:
+            return await settling  # a run that is being ended ends as it was going to
 
     async def _after(self, settled: SettledAs) -> None:
         self._look("ended")

@@ -61,6 +61,8 @@ class ScriptedStations:
         self.hear: Callable[[TranscribeTask], Any] | None = None
         self.voices: Callable[[], Any] | None = None
         self.cut: Callable[[], Any] | None = None
+        self.bring: Callable[[], Any] | None = None
+        self.close: Callable[[], Any] | None = None
         self.delivery: DeliveryTask | None = None
         self.answers: list[str] = ["delivered"]
 
@@ -80,6 +82,8 @@ class ScriptedStations:
     @activity.defn(name="fetch")
     async def fetch(self, task: Run) -> None:
         self.log.append(("fetch", task))
+        if self.bring:
+            await _maybe(self.bring())
 
     @activity.defn(name="ingest")
     async def ingest(self, task: IngestTask) -> Prepared:
@@ -102,7 +106,7 @@ class ScriptedStations:
         self.log.append(("transcribe", task))
         self.running += 1
         self.most_running = max(self.most_running, self.running)
-        beats = asyncio.create_task(_beat())
+        beats = asyncio.create_task(beat())
         try:
             if self.hear:
                 await _maybe(self.hear(task))
@@ -137,6 +141,8 @@ class ScriptedStations:
     @activity.defn(name="settle")
     async def settle(self, task: SettleTask) -> SettledAs:
         self.log.append(("settle", task))
+        if self.close:
+            await _maybe(self.close())
         return SettledAs(task.outcome, task.code, 600.0, self.delivery, "host")
 
     @activity.defn(name="sweep")
@@ -155,7 +161,8 @@ async def _maybe(value: Any) -> None:
         await value
 
 
-async def _beat() -> None:
+async def beat() -> None:
+    """For a station that lasts; so it hears that it is cancelled."""
     while True:
         activity.heartbeat()
         await asyncio.sleep(0.5)

@@ -6,18 +6,19 @@ import asyncio
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import CancelledError
 
 from activities.tasks import Brief, TranscribeTask
-from tests.workflows.stations import ScriptedStations, failure, start, working
+from tests.workflows.stations import ScriptedStations, beat, failure, start, working
 from tiro.adapters.temporal import names
 from tiro.model.hook import DeliveryTask
 
 
 async def _history_types(client: Client, workflow_id: str) -> list[str]:
     handle = client.get_workflow_handle(workflow_id)
-    return [event.event_type.__str__() async for event in handle.fetch_history_events()]
+    return [EventType.Name(event.event_type) async for event in handle.fetch_history_events()]
 
 
 async def test_a_short_recording_takes_three_stations_and_its_voices(temporal_client: Client) -> None:
@@ -79,6 +80,59 @@ async def test_cancel_ends_running_stations_before_it_cleans_up(temporal_client:
     last_end = max((n for n, name in enumerate(order) if name == "cancelled"), default=-1)
     assert last_end < order.index("settle")
     assert stations.running == 0
+
+
+async def test_a_cancel_that_comes_while_a_run_is_being_ended_changes_nothing(temporal_client: Client) -> None:
+    """It ends as it was going to, and its owner is told."""
+    settling, may_settle = asyncio.Event(), asyncio.Event()
+
+    async def close() -> None:
+        settling.set()
+        beats = asyncio.create_task(beat())
+        await may_settle.wait()
+        beats.cancel()
+
+    stations = ScriptedStations()
+    stations.cut, stations.close = _raising(failure("invalid_audio")), close
+    async with working(temporal_client, stations):
+        handle = await start(temporal_client)
+        await settling.wait()
+        await handle.cancel()
+        while not any("CANCEL_REQUESTED" in kind for kind in await _history_types(temporal_client, handle.id)):
+            await asyncio.sleep(0.1)
+        may_settle.set()
+        finished = await handle.result()
+    assert finished.outcome == "failed"
+    assert [task.outcome for task in stations.asked("settle")] == ["failed"]
+
+
+async def test_a_worker_that_stops_while_its_station_is_cancelled_does_not_fail_the_job(
+    temporal_client: Client,
+) -> None:
+    """The attempt ends as WorkerShutdown, but what was wanted is a cancel."""
+    fetching = asyncio.Event()
+
+    async def bring() -> None:
+        fetching.set()
+        beats = asyncio.create_task(beat())
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise failure("WorkerShutdown") from None
+        finally:
+            beats.cancel()
+
+    brief = Brief(from_url=True, language="en", diarize=False, engines=("first",), detects=True)
+    stations = ScriptedStations(brief=brief)
+    stations.bring = bring
+    async with working(temporal_client, stations):
+        handle = await start(temporal_client)
+        await fetching.wait()
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError) as ended:
+            await handle.result()
+    assert isinstance(ended.value.cause, CancelledError)
+    assert [task.outcome for task in stations.asked("settle")] == ["cancelled"]
 
 
 async def test_a_failed_station_fails_the_job_with_its_own_code(temporal_client: Client) -> None:
@@ -203,7 +257,7 @@ async def test_operators_see_status_and_seconds_and_no_content(temporal_client: 
     assert attributes[names.STATUS] == "completed"
     assert attributes[names.AUDIO_SECONDS] == 12
     assert attributes[names.ACCOUNT] == "acct_1"
-    assert not any("TASK_FAILED" in kind for kind in await _history_types(temporal_client, "job/job_1/1"))
+    assert not any("WORKFLOW_TASK_FAILED" in kind for kind in await _history_types(temporal_client, "job/job_1/1"))
 
 
 def _raising(error: Exception) -> Any:
