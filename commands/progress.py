@@ -51,8 +51,13 @@ class Board:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Leave only what was said."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Take the bars away, for what is to stand on standard output: both may be the same terminal."""
         if self._bars is not None:
             self._bars.stop()
+        self._bars = None
 
     def show(self, number: int, sight: Sight) -> None:
         """Recording `number` is so far."""

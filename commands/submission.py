@@ -119,6 +119,8 @@ class Submissions:
         files = []
         for form in self._wish.formats:
             body = await self._client.transcript(job_id, form)
+            if self._wish.destination.is_stdout:
+                self._board.clear()
             file = await asyncio.to_thread(write, self._wish.destination, recording, form, body)
             files += [] if file is None else [str(file)]
         return tuple(files)
