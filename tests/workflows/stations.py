@@ -76,7 +76,7 @@ class ScriptedStations:
         return self.brief
 
     @activity.defn(name="note")
-    async def note(self, run: Run, stage: str, paused: bool) -> None:  # noqa: FBT001 (as the real one)
+    async def note(self, run: Run, stage: str, paused: bool) -> None:
         self.log.append(("note", (stage, paused)))
 
     @activity.defn(name="fetch")

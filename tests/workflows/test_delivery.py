@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from temporalio.client import Client
 
 from tests.workflows.stations import ScriptedStations, working
@@ -37,6 +39,6 @@ def test_the_schedule_of_jobs_ends_within_a_day() -> None:
     """0, 10 s, 30 s, 2 m, 10 m, 30 m, 1 h, then hourly until 24 h after the end."""
     schedule = SCHEDULES_S["jobs"]
     assert schedule[:7] == (0, 10, 30, 120, 600, 1800, 3600)
-    assert all(b - a == 3600 for a, b in zip(schedule[6:], schedule[7:], strict=False))
+    assert all(b - a == 3600 for a, b in itertools.pairwise(schedule[6:]))
     assert schedule[-1] == 24 * 3600
     assert delays_s("jobs", 0.5)[1] == 5.0

@@ -98,12 +98,16 @@ async def test_a_cancel_that_comes_while_a_run_is_being_ended_changes_nothing(te
         handle = await start(temporal_client)
         await settling.wait()
         await handle.cancel()
-        while not any("CANCEL_REQUESTED" in kind for kind in await _history_types(temporal_client, handle.id)):
+        while (seen := await _history_types(temporal_client, handle.id))[
+            -1
+        ] != "EVENT_TYPE_WORKFLOW_TASK_COMPLETED" or ("EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED" not in seen):
             await asyncio.sleep(0.1)
         may_settle.set()
         finished = await handle.result()
+        seen = await _history_types(temporal_client, handle.id)
     assert finished.outcome == "failed"
     assert [task.outcome for task in stations.asked("settle")] == ["failed"]
+    assert "EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED" not in seen
 
 
 async def test_a_worker_that_stops_while_its_station_is_cancelled_does_not_fail_the_job(

@@ -29,12 +29,14 @@ class Dispatch:
             await tx.jobs.admit(self._clock.now(), {name: plan.max_jobs for name, plan in PLANS.items()})
         async with self._records.begin() as tx:
             orders = await tx.jobs.orders()
+        done = 0
         for order in orders:
             try:
                 await self._carry_out(order)
+                done += 1
             except Permanent:
                 log.exception("order %s of %s cannot be carried out; it stays", order.kind, order.job_id)
-        return len(orders)
+        return done
 
     async def _carry_out(self, order: Order) -> None:
         match order.kind:
