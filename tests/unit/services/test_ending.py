@@ -1,0 +1,134 @@
+"""What does it mean that a run ends exactly once? State, charge, slot and event change together, whoever asks and however often."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.unit.services.desk import HOOK, PLAN, Desk
+from tiro.model.errors import NotFound
+from tiro.services.ending import Fault, Settled
+
+
+async def test_a_completed_job_is_charged_for_decoded_seconds_rounded_up_and_gives_its_slot_back(desk: Desk) -> None:
+    """Hold, capture, nothing held any more."""
+    account = await desk.account()
+    await desk.running(account, decoded_s=119.2)
+    settled = await desk.endings.end("job_1", 1, "completed")
+    assert (settled.job.state, settled.job.billed_s) == ("completed", 120)
+    assert await desk.kinds(account) == [(1, "capture", 120), (1, "hold", 120)]
+    assert (await desk.usage(account)).held_s == 0
+    assert await desk.slots(account) == 0
+
+
+async def test_settling_twice_is_settling_once(desk: Desk) -> None:
+    """The second one is told how it had ended, and the delivery that still waits."""
+    account = await desk.account()
+    await desk.running(account, webhook_url=HOOK)
+    first = await desk.endings.end("job_1", 1, "completed")
+    desk.clock.step(60)
+    second = await desk.endings.end("job_1", 1, "failed", Fault("invalid_audio", "decode_failed"))
+    assert second.job.state == "completed"
+    assert second.job.ended_at == first.job.ended_at
+    assert second.delivery == first.delivery
+    assert len(await desk.deliveries()) == 1
+    assert await desk.kinds(account) == [(1, "capture", 120), (1, "hold", 120)]
+    assert await desk.slots(account) == 0
+
+
+async def test_of_all_who_end_a_run_at_once_one_decides(desk: Desk) -> None:
+    """A cancel, a failure and a completion in one moment: one state, one charge, one event, one slot."""
+    account = await desk.account()
+    await desk.running(account, webhook_url=HOOK)
+    endings: list[Settled] = await asyncio.gather(
+        desk.endings.end("job_1", 1, "completed"),
+        desk.endings.end("job_1", 1, "failed", Fault("transient_error", "lost")),
+        desk.endings.end("job_1", 1, "cancelled"),
+    )
+    assert len({settled.job.state for settled in endings}) == 1
+    assert len(await desk.deliveries()) == 1
+    assert len(await desk.kinds(account)) == 2
+    assert await desk.slots(account) == 0
+
+
+async def test_a_failed_job_costs_nothing(desk: Desk) -> None:
+    """Its hold is released."""
+    account = await desk.account()
+    await desk.running(account)
+    failed = (await desk.endings.end("job_1", 1, "failed", Fault("invalid_audio", "decode_failed"))).job
+    assert (failed.error_code, failed.error_reason, failed.billed_s) == ("invalid_audio", "decode_failed", 0)
+    assert await desk.kinds(account) == [(1, "hold", 120), (1, "release", 120)]
+    assert (await desk.usage(account)).used_s == 0
+
+
+async def test_a_cancelled_job_costs_the_share_that_was_heard(desk: Desk) -> None:
+    """One span of four, rounded down."""
+    account = await desk.account()
+    await desk.running(account, decoded_s=121.0)
+    await desk.line.span_done("job_1", 1, PLAN, 2)
+    cancelled = (await desk.endings.end("job_1", 1, "cancelled")).job
+    assert cancelled.billed_s == 30
+    assert (await desk.usage(account)).used_s == 30
+    assert (await desk.usage(account)).held_s == 0
+
+
+async def test_a_job_that_never_began_is_cancelled_for_nothing(desk: Desk) -> None:
+    """No hold, no charge, no start order left."""
+    account = await desk.account()
+    await desk.queued(account)
+    settled = await desk.endings.end("job_1", 1, "cancelled")
+    assert settled.job.billed_s == 0
+    await desk.dispatch.once()
+    assert desk.orchestrator.launched == {}
+
+
+async def test_the_owner_is_told_a_code_of_the_api_and_not_what_broke_inside(desk: Desk) -> None:
+    """Codes of ours become a passing error with the code as its reason."""
+    await desk.running(await desk.account(), webhook_url=HOOK)
+    settled = await desk.endings.end("job_1", 1, "failed", Fault("parts_incomplete"))
+    assert (settled.job.error_code, settled.job.error_reason) == ("transient_error", "parts_incomplete")
+    assert settled.delivery is not None
+    assert desk.event(settled.delivery)["error"] == "transient_error"
+
+
+async def test_the_event_is_written_before_its_row_and_ordered_with_it(desk: Desk) -> None:
+    """Its body lies in the store, its id is in it, and the relay will start its delivery."""
+    await desk.running(await desk.account(), webhook_url=HOOK)
+    settled = await desk.endings.end("job_1", 1, "completed")
+    assert settled.delivery is not None
+    event = desk.event(settled.delivery)
+    assert event["id"] == settled.delivery.event_id
+    assert (event["event"], event["status"]) == ("job.completed", "completed")
+    assert await desk.orders() == [("delivery", "job_1")]
+
+
+async def test_each_run_has_an_event_of_its_own(desk: Desk) -> None:
+    """A retry that fails again tells of it again, under another id."""
+    await desk.running(await desk.account(), webhook_url=HOOK)
+    await desk.endings.end("job_1", 1, "failed", Fault("transient_error"))
+    await desk.jobs.retry("job_1")
+    await desk.begun("job_1", run=2)
+    await desk.endings.end("job_1", 2, "failed", Fault("transient_error"))
+    ids = [delivery.event_id for delivery, _ in await desk.deliveries()]
+    assert len(set(ids)) == 2
+
+
+async def test_a_run_that_was_superseded_ends_nothing(desk: Desk) -> None:
+    """What the first run still says after the retry has begun is too late."""
+    account = await desk.account()
+    await desk.running(account)
+    await desk.endings.end("job_1", 1, "failed", Fault("transient_error"))
+    await desk.jobs.retry("job_1")
+    await desk.begun("job_1", run=2)
+    late = await desk.endings.end("job_1", 1, "completed")
+    assert (late.job.run, late.job.state) == (2, "processing")
+    assert late.delivery is None
+    assert [(run, kind) for run, kind, _ in await desk.kinds(account)] == [(1, "hold"), (1, "release"), (2, "hold")]
+    assert await desk.slots(account) == 1
+
+
+async def test_there_is_no_end_without_a_job(desk: Desk) -> None:
+    """An unknown id."""
+    with pytest.raises(NotFound):
+        await desk.endings.end("job_0", 1, "completed")

@@ -1,0 +1,152 @@
+"""What happens although nobody asks? Sources go in time, forgotten uploads go, and lost runs are ended."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.services.desk import HOOK, Desk
+from tiro.model.errors import Conflict, NotFound
+from tiro.services.ending import CANCELLED_SWEPT_AFTER, SOURCE_KEPT_FOR, Fault
+from tiro.services.upkeep import LOST_AFTER, UPLOAD_KEPT_FOR, Swept
+
+MEDIA = (
+    "source",
+    "spans/plan/0000.flac",
+    "spans/plan/plan.json",
+    "parts/plan/first/0000.json",
+    "turns/plan/acoustic.json",
+)
+RESULTS = ("transcript.json", "results/transcript.txt")
+AN_HOUR_S = 3600.0
+
+
+def _fill(desk: Desk, job_id: str = "job_1") -> None:
+    for name in (*MEDIA, *RESULTS):
+        desk.blobs.put(f"jobs/{job_id}/{name}", b"x")
+
+
+async def test_the_recording_and_all_that_was_made_of_it_go_within_a_day_and_the_transcript_stays(desk: Desk) -> None:
+    """Not before their time; once."""
+    await desk.running(await desk.account())
+    _fill(desk)
+    await desk.endings.end("job_1", 1, "completed")
+    desk.clock.step(SOURCE_KEPT_FOR.total_seconds() - 1)
+    assert await desk.upkeep.sweep() == Swept()
+    desk.clock.step(1)
+    assert await desk.upkeep.sweep() == Swept(sources=1)
+    assert desk.names() == sorted(RESULTS)
+    assert (await desk.job()).source_deleted_at == desk.clock.now()
+    assert await desk.upkeep.sweep() == Swept()
+    assert timedelta(hours=24) > SOURCE_KEPT_FOR
+
+
+async def test_a_failed_job_can_be_retried_until_its_recording_is_gone(desk: Desk) -> None:
+    """Then it says so."""
+    await desk.running(await desk.account())
+    await desk.endings.end("job_1", 1, "failed", Fault("transient_error"))
+    desk.clock.step(SOURCE_KEPT_FOR.total_seconds())
+    await desk.upkeep.sweep()
+    with pytest.raises(Conflict) as refused:
+        await desk.jobs.retry("job_1")
+    assert refused.value.code == "source_deleted"
+
+
+async def test_a_recording_that_is_being_heard_again_is_not_removed(desk: Desk) -> None:
+    """A retry takes the old date of removal away."""
+    await desk.running(await desk.account())
+    await desk.endings.end("job_1", 1, "failed", Fault("transient_error"))
+    await desk.jobs.retry("job_1")
+    desk.orchestrator.cancelled.clear()
+    await desk.begun("job_1", run=2)
+    desk.clock.step(SOURCE_KEPT_FOR.total_seconds())
+    assert (await desk.upkeep.sweep()).sources == 0
+    assert "source" in desk.names()
+
+
+async def test_a_cancelled_job_leaves_its_event_and_nothing_else(desk: Desk) -> None:
+    """Also when the cancel came while its transcript was being written; the event is still to be delivered."""
+    await desk.running(await desk.account(), webhook_url=HOOK)
+    _fill(desk)
+    await desk.endings.end("job_1", 1, "cancelled")
+    await desk.upkeep.empty("job_1")
+    assert [name.split("/")[0] for name in desk.names()] == ["events"]
+
+
+async def test_a_cancelled_job_is_looked_at_again_for_what_a_lost_attempt_wrote(desk: Desk) -> None:
+    """Ten minutes later."""
+    await desk.running(await desk.account())
+    await desk.endings.end("job_1", 1, "cancelled")
+    await desk.upkeep.empty("job_1")
+    _fill(desk)
+    desk.clock.step(CANCELLED_SWEPT_AFTER.total_seconds())
+    assert (await desk.upkeep.sweep()).sources == 1
+    assert desk.names() == []
+
+
+async def test_a_deleted_job_is_emptied_again_after_late_writers(desk: Desk) -> None:
+    """Everything below its prefix, its transcript and events too."""
+    await desk.running(await desk.account(), webhook_url=HOOK)
+    _fill(desk)
+    await desk.endings.end("job_1", 1, "completed")
+    await desk.jobs.delete("job_1")
+    assert desk.names() == []
+    _fill(desk)
+    desk.clock.step(AN_HOUR_S)
+    await desk.upkeep.sweep()
+    assert desk.names() == []
+    assert await desk.upkeep.sweep() == Swept()
+    with pytest.raises(NotFound):
+        await desk.jobs.get("job_1")
+
+
+async def test_an_upload_that_never_became_a_job_is_gone_after_a_day(desk: Desk) -> None:
+    """One that is still coming in is not."""
+    account = await desk.account()
+    async with desk.records.begin() as tx:
+        await tx.jobs.begin_upload("job_old", account.account_id, desk.clock.now())
+    desk.blobs.put("jobs/job_old/source", b"x")
+    desk.clock.step(UPLOAD_KEPT_FOR.total_seconds())
+    async with desk.records.begin() as tx:
+        await tx.jobs.begin_upload("job_new", account.account_id, desk.clock.now())
+    desk.blobs.put("jobs/job_new/source", b"x")
+    desk.clock.step(1)
+    assert await desk.upkeep.sweep() == Swept(uploads=1)
+    assert desk.names("job_old") == []
+    assert desk.names("job_new") == ["source"]
+
+
+async def test_an_upload_that_became_a_job_is_left_alone(desk: Desk) -> None:
+    """However long its job waits."""
+    account = await desk.account()
+    async with desk.records.begin() as tx:
+        await tx.jobs.begin_upload("job_1", account.account_id, desk.clock.now())
+    await desk.queued(account)
+    desk.clock.step(2 * UPLOAD_KEPT_FOR.total_seconds())
+    assert (await desk.upkeep.sweep()).uploads == 0
+    assert desk.names() == ["source"]
+
+
+async def test_a_run_that_temporal_has_lost_is_failed_and_its_owner_told(desk: Desk) -> None:
+    """Terminated or gone, and not at once: it gets ten minutes."""
+    account = await desk.account()
+    await desk.running(account, webhook_url=HOOK)
+    desk.orchestrator.launched.clear()
+    desk.clock.step(LOST_AFTER.total_seconds())
+    assert (await desk.upkeep.sweep()).lost == 0
+    desk.clock.step(1)
+    assert (await desk.upkeep.sweep()).lost == 1
+    job = await desk.job()
+    assert (job.state, job.error_code, job.error_reason) == ("failed", "transient_error", "lost")
+    assert len(await desk.deliveries()) == 1
+    assert (await desk.usage(account)).held_s == 0
+    assert await desk.slots(account) == 0
+
+
+async def test_a_run_that_temporal_still_has_is_left_alone(desk: Desk) -> None:
+    """However long it takes."""
+    await desk.running(await desk.account())
+    desk.clock.step(24 * AN_HOUR_S)
+    assert (await desk.upkeep.sweep()).lost == 0
+    assert (await desk.job()).state == "processing"
