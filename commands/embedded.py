@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 import msgspec
 
@@ -18,11 +19,14 @@ from tiro.adapters.temporal.binary import get_binary
 from tiro.adapters.temporal.client import connect
 from tiro.adapters.temporal.devserver import DevServer, DevServerPlace, free_port
 from tiro.adapters.temporal.names import QUEUES
-from tiro.adapters.temporal.namespace import prepare_namespace
+from tiro.adapters.temporal.namespace import keep_histories, prepare_namespace
 from tiro.adapters.vault import derive
 from tiro.settings import Settings
 from tiro.wiring import Core, build_core
 from worker import Workers
+
+HISTORIES_KEPT_FOR = timedelta(days=7)
+"""An embedded server shows a week of jobs in the Temporal UI."""
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -106,7 +110,7 @@ class Embedded:
             access = msgspec.structs.replace(settings.temporal, address=place.address)
             settings = msgspec.structs.replace(settings, temporal=access)
             ui = f"http://127.0.0.1:{place.ui_port}"
-        await _namespace_ready(settings)
+        await _namespace_ready(settings, our_own=ui is not None)
         return settings, ui
 
     def _place(self) -> DevServerPlace:
@@ -151,6 +155,8 @@ class Embedded:
         self._cleanup.callback(task.cancel)
 
 
-async def _namespace_ready(settings: Settings) -> None:
+async def _namespace_ready(settings: Settings, *, our_own: bool) -> None:
     client = await connect(settings.temporal, lazy=False)
     await prepare_namespace(client)
+    if our_own:
+        await keep_histories(client, HISTORIES_KEPT_FOR)

@@ -153,19 +153,20 @@ async def test_a_model_that_does_not_load_is_engine_unavailable_and_leaves_no_pr
         await hosts.start()
     assert failed.value.code == "engine_unavailable"
     assert hosts.pids == []
-    assert not children()
+    assert not hosts_of_ours()
 
 
 async def test_stop_fails_what_waits_and_leaves_no_process_and_no_shared_memory():
-    before = in_memory(), descriptors()
+    shared, opened = in_memory(), descriptors()
     async with pool([spec(max_batch=1), spec(max_batch=1)]) as hosts:
         calls = [asyncio.create_task(hosts.ask([window(SLOW)], ask(), US)) for _ in range(6)]
         await asyncio.sleep(0.1)
         await hosts.stop()
         ends = await asyncio.gather(*calls, return_exceptions=True)
     assert {end.code for end in ends} == {"engine_stopped"}
-    assert not children()
-    assert (in_memory(), descriptors()) == before
+    assert not hosts_of_ours()
+    assert in_memory() == shared
+    assert descriptors() <= opened
 
 
 async def test_a_host_dies_with_its_parent():
@@ -229,5 +230,7 @@ def descriptors():
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def children():
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+def hosts_of_ours():
+    """Children of this test process that are model hosts; servers of other tests may be among its children too."""
+    pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [pid for pid in pids if b"tiro.adapters.engines.hosts" in Path(f"/proc/{pid}/cmdline").read_bytes()]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from datetime import timedelta
 from pathlib import Path
 
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from tiro.adapters.temporal.binary import find_binary
 from tiro.adapters.temporal.devserver import DevServer, DevServerPlace, free_port
-from tiro.adapters.temporal.namespace import UPKEEP_ID, missing_attributes, prepare_namespace
+from tiro.adapters.temporal.namespace import UPKEEP_ID, keep_histories, missing_attributes, prepare_namespace
 
 
 async def _answers(address: str) -> bool:
@@ -52,3 +54,12 @@ async def test_preparing_a_namespace_twice_is_preparing_it_once(temporal_client:
     assert await missing_attributes(temporal_client) == []
     schedule = await temporal_client.get_schedule_handle(UPKEEP_ID).describe()
     assert schedule.schedule.spec.intervals
+
+
+async def test_histories_are_kept_as_long_as_asked(temporal_client: Client) -> None:
+    """A server of our own shows a week of jobs, not a day."""
+    await keep_histories(temporal_client, timedelta(days=7))
+    described = await temporal_client.workflow_service.describe_namespace(
+        DescribeNamespaceRequest(namespace=temporal_client.namespace)
+    )
+    assert described.config.workflow_execution_retention_ttl.ToTimedelta() == timedelta(days=7)

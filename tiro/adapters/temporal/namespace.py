@@ -6,8 +6,11 @@ import asyncio
 import contextlib
 from datetime import timedelta
 
+from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import (
     Client,
     Schedule,
@@ -48,6 +51,15 @@ async def prepare_namespace(client: Client) -> list[str]:
             await asyncio.sleep(0.2)
     await _put_schedule(client)
     return missing
+
+
+async def keep_histories(client: Client, kept_for: timedelta) -> None:
+    """How long the namespace shows what has ended. For a server of our own; a shared cluster's operators decide for theirs."""
+    ttl = Duration()
+    ttl.FromTimedelta(kept_for)
+    await client.workflow_service.update_namespace(
+        UpdateNamespaceRequest(namespace=client.namespace, config=NamespaceConfig(workflow_execution_retention_ttl=ttl))
+    )
 
 
 async def _put_schedule(client: Client) -> None:
