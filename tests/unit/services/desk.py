@@ -44,12 +44,16 @@ class Desk:
         self.blobs = MemoryBlobs(clock)
         self.orchestrator = RecordedOrchestrator()
         self.vault = SealedVault(base64.b64encode(b"k" * 32).decode())
-        self.endings = Endings(records, self.blobs, clock, public_url="https://tiro.example")
+        self.rung = 0
+        self.endings = Endings(records, self.blobs, clock, self._ring, public_url="https://tiro.example")
         self.dispatch = Dispatch(records, self.orchestrator, self.endings, clock)
         self.line = Line(records, self.blobs, self.vault, clock, CHAIN)
         self.upkeep = Upkeep(records, self.blobs, self.orchestrator, self.endings, clock)
         self.jobs = Jobs(records, self.blobs, self.orchestrator, self.endings, clock, lambda: None)
         self.accounts = Accounts(records, self.vault, clock, CountedIds())
+
+    def _ring(self) -> None:
+        self.rung += 1
 
     async def account(self, plan: str = "pro", **fields: Any) -> Account:
         return await self.accounts.create("someone", plan, **fields)
