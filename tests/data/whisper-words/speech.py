@@ -183,7 +183,19 @@ def sequence(r, ids, segments, offset, timestamps):
     elif offset == 0:
         wanted[0] = min(tokens[1], ids.zero + FIRST_MAX)
         tokens[1] = ids.zero if r.random() < 0.3 else wanted[0]
-    return tokens, wanted, spans
+    return slipped(r, ids, tokens), wanted, spans
+
+
+def slipped(r, ids, tokens):
+    """Some tokens in are wrong, as when the decoder reads its own: other words, timestamps a little off."""
+    words = list(ids.words.values())
+
+    def slip(token):
+        if ids.zero < token < ids.zero + FRAMES and r.random() < 0.5:
+            return min(max(token + round(r.gauss(0, 4)), ids.zero), ids.zero + FRAMES)
+        return r.choice(words) if token < ids.eot and r.random() < 0.05 else token
+
+    return [slip(token) for token in tokens]
 
 
 @dataclass(frozen=True)

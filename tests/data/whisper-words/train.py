@@ -51,7 +51,7 @@ def token_loss(logits, wanted, zero):
     best = logits.argmax(-1)
     right = (best == wanted)[~stamp].float().mean()
     close = ((best - wanted).abs() <= 5)[stamp].float().mean() if stamp.any() else right
-    return (words + 0.6 * stamps) / len(wanted), right.item(), close.item()
+    return (words + 0.8 * stamps) / len(wanted), right.item(), close.item()
 
 
 def listening_loss(attended, spans):
