@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -32,7 +32,8 @@ from tiro.wiring import Core, Machines, build_core, scratch_folder
 from workflows.registry import WORKFLOWS, workflow_runner
 
 GRACE = timedelta(seconds=5)
-_THREADS = 64
+_THREADS = 32
+"""Beside one for every slot, whose station may hold it for hours: for the short looks into the store."""
 _LAST_BREATH_S = 1.5
 """A process that ran a worker aborts now and then when the interpreter ends right after the last one closed."""
 
@@ -45,7 +46,8 @@ class Workers:
         self._say = say
         self._queues = tuple(dict.fromkeys(queues))
         self._machines = Machines(core.settings, core.house.preparer, frozenset(self._queues), say)
-        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="station")
+        threads = _THREADS + sum(self._slots(queue) for queue in self._queues)
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="station")
         self._workers: list[Worker] = []
         self._runs: list[asyncio.Task[None]] = []
         self.failed = asyncio.Event()
@@ -143,17 +145,39 @@ async def serve(queues: Sequence[str], say: Callable[[str], None]) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    await workers.start()
-    say(f"working on {', '.join(queues)}")
-    waits = [asyncio.create_task(event.wait()) for event in (stopping, workers.failed)]
+    try:
+        if await _done_before(stopping, workers.start()):
+            say(f"working on {', '.join(queues)}")
+            await _first_of(stopping, workers.failed)
+        say("stopping: running stations have 5 s, then they are handed back")
+    finally:
+        await workers.stop()
+        await core.close()
+    if workers.failed.is_set():
+        raise SystemExit(1)
+
+
+async def _done_before(stopping: asyncio.Event, start: Coroutine[Any, Any, None]) -> bool:
+    """Whether it came to its end: who waits for a cluster that is away can be stopped all the same."""
+    starting, stopped = asyncio.create_task(start), asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait([starting, stopped], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+    if starting.done():
+        await starting
+        return True
+    starting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await starting
+    return False
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waits = [asyncio.create_task(event.wait()) for event in events]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()
-    say("stopping: running stations have 5 s, then they are handed back")
-    await workers.stop()
-    await core.close()
-    if workers.failed.is_set():
-        raise SystemExit(1)
 
 
 @click.command()

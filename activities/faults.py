@@ -21,8 +21,11 @@ from tiro.services.line import Line
 
 log = logging.getLogger("tiro.activities")
 
-_UNCOUNTED = {"database_unavailable", "store_unavailable", "store_full", "temporal_unavailable", "busy"}
-"""Our own rooms being away is nobody's input's fault: tried until they are back."""
+_UNCOUNTED = {
+    *("database_unavailable", "store_unavailable", "store_full", "temporal_unavailable"),
+    *("scratch_full", "decoder_unavailable", "engine_busy", "engine_stopped"),
+}
+"""Our own rooms being away or full, or an engine that has much to do, is nobody's input's fault: tried until that is over."""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -130,6 +133,12 @@ def _shutdown() -> ApplicationError:
 
 def _as_told(told: Told, *, final: bool, benign: bool) -> ApplicationError:
     category = ApplicationErrorCategory.BENIGN if benign else ApplicationErrorCategory.UNSPECIFIED
+    wait_s = told.extras.get("retry_after_s")
     return ApplicationError(
-        told.code, msgspec.to_builtins(told), type=told.code, non_retryable=final, category=category
+        told.code,
+        msgspec.to_builtins(told),
+        type=told.code,
+        non_retryable=final,
+        next_retry_delay=timedelta(seconds=max(1.0, wait_s)) if isinstance(wait_s, int | float) else None,
+        category=category,
     )

@@ -68,7 +68,8 @@ def settled_as(settled: Settled, endings: Endings) -> SettledAs:
     """What the workflow is told: no address, only its digest."""
     job, delivery = settled.job, settled.delivery
     return SettledAs(
-        outcome=cast("Outcome", job.state),
+        # one that is not ended is at its next run, and only a failed run has a next one
+        outcome=cast("Outcome", job.state) if job.ended else "failed",
         error_code=job.error_code,
         decoded_s=job.decoded_s,
         delivery=endings.delivery_task(delivery) if delivery else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -67,7 +67,12 @@ class Recording:
         async with beating():
             job = await self._line.job(task.job_id, task.run)
             await self._line.patch(task.job_id, task.run, JobPatch(stage="preparing"))
-            plan = await self._existing_plan(job) or await self._prepare(job, task.announce_from_s)
+            plan = await self._existing_plan(job)
+            if plan is None:
+                plan = await self._prepare(job, task.announce_from_s)
+            elif plan.decoded_s >= task.announce_from_s:
+                # of a run before this one, maybe, whose announcements this workflow never heard
+                await self._announce(job, plan.plan, plan.spans, 0)
             if not plan.spans or plan.decoded_s <= 0:
                 raise MediaRefused("empty_audio")
             await self._line.prepared(job, plan)
@@ -115,7 +120,7 @@ class Recording:
         assert end is not None
         return await self._store_plan(job, _plan(plan_id, spans, end, probe))
 
-    async def _announce(self, job: Job, plan_id: str, spans: list[Span], told: int) -> int:
+    async def _announce(self, job: Job, plan_id: str, spans: Sequence[Span], told: int) -> int:
         """Tell the workflow of spans that are final and have speech; how many spans are told now."""
         for span in spans[told:]:
             if span.speech:

@@ -69,7 +69,7 @@ def build_house(settings: Settings, orchestrator: Orchestrator) -> House:
     fetcher, courier = WebFetcher(guard, Sites(guard, scratch_folder(settings))), WebCourier(guard)
     chain = engine_facts(settings)
     bell = Bell()
-    endings = Endings(records, blobs, clock, public_url=settings.public_url, hook_scale=settings.hook_scale)
+    endings = Endings(records, blobs, clock, bell.ring, public_url=settings.public_url, hook_scale=settings.hook_scale)
     return House(
         clock=clock,
         ids=ids,

@@ -234,3 +234,19 @@ def hosts_of_ours():
     """Children of this test process that are model hosts; servers of other tests may be among its children too."""
     pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return [pid for pid in pids if b"tiro.adapters.engines.hosts" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+async def test_a_host_that_cannot_come_back_fails_its_batch_in_passing_and_the_pool_goes_on(monkeypatch):
+    spawn = Host.spawn
+    async with pool() as hosts:
+        for error in (OSError("no more processes"), Permanent("engine_unavailable"), ValueError("a mistake of ours")):
+
+            async def refuse(*_, error=error):
+                raise error
+
+            monkeypatch.setattr(Host, "spawn", refuse)
+            os.kill(hosts.pids[0], 9)
+            with pytest.raises(Transient):
+                await asyncio.wait_for(hosts.ask([window()], ask(), US), 10)
+            monkeypatch.setattr(Host, "spawn", spawn)
+            assert texts(await hosts.ask([window()], ask(), US)) == ["1600 of en"]

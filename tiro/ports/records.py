@@ -137,7 +137,7 @@ class Jobs(Protocol):
         ...
 
     async def running_since(self, before: datetime, limit: int = 100) -> list[Job]:
-        """Processing jobs that started before that moment (for reconciling with Temporal)."""
+        """What Temporal should know since before that moment: processing jobs, and admitted ones whose start was ordered and told."""
         ...
 
 

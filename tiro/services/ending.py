@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -56,11 +57,19 @@ class Endings:
     """Ends runs. The ledger, the slot and the webhook follow from the one conditional change of state."""
 
     def __init__(
-        self, records: Records, blobs: Blobs, clock: Clock, *, public_url: str, hook_scale: float = 1.0
+        self,
+        records: Records,
+        blobs: Blobs,
+        clock: Clock,
+        wake: Callable[[], None],
+        *,
+        public_url: str,
+        hook_scale: float = 1.0,
     ) -> None:
         self._records = records
         self._blobs = blobs
         self._clock = clock
+        self._wake = wake
         self._public_url = public_url
         self._hook_scale = hook_scale
         self._billing = Billing()
@@ -68,7 +77,9 @@ class Endings:
     async def end(self, job_id: str, run: int, outcome: Outcome, fault: Fault | None = None) -> Settled:
         """End this run, or return how it had ended. Raises NotFound when there is no such job."""
         async with self._records.begin() as tx:
-            return await self.end_within(tx, job_id, run, outcome, fault)
+            settled = await self.end_within(tx, job_id, run, outcome, fault)
+        self._wake()  # a slot is free, and an event may wait
+        return settled
 
     async def end_within(
         self, tx: Transaction, job_id: str, run: int, outcome: Outcome, fault: Fault | None = None
@@ -94,6 +105,9 @@ class Endings:
         ended = await tx.jobs.finish(job_id, run, ending, now, now + kept_for)
         if ended is None:
             return await _as_it_ended(tx, await tx.jobs.get(job_id) or job)
+        if charge.billed_s == 0:
+            # a hold that ingest was just writing was not seen above; from here on the job's state keeps new ones out
+            await tx.ledger.release(job_id, run, now)
         return Settled(ended, await self._announce(tx, ended, now))
 
     def delivery_task(self, delivery: Delivery) -> DeliveryTask:

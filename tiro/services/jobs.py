@@ -147,7 +147,7 @@ class Jobs:
                 data = await asyncio.to_thread(self._blobs.get, transcript_key(job.job_id))
                 return msgspec.json.decode(data, type=Transcript)
             case "failed":
-                raise Permanent(job.error_code, "The job failed.", reason=job.error_reason, **job.error_extras)
+                raise Permanent(job.error_code, "The job failed.", **{**job.error_extras, "reason": job.error_reason})
             case "cancelled":
                 raise Conflict("job_cancelled", "The job was cancelled.", status=job.state)
             case _:

@@ -48,13 +48,19 @@ class Upkeep:
         await asyncio.to_thread(self._remove_below, job_id, _CONTENT)
 
     async def _purge(self) -> int:
-        async with self._records.begin() as tx:
-            due = await tx.jobs.purgeable(self._clock.now())
-        for job in due:
-            await asyncio.to_thread(self._remove, job)
+        """All that is due, a page at a time. Deleted jobs stay due for a while: each is looked at once a sweep."""
+        seen: set[str] = set()
+        while True:
             async with self._records.begin() as tx:
-                await tx.jobs.mark_source_deleted(job.job_id, self._clock.now())
-        return len(due)
+                page = await tx.jobs.purgeable(self._clock.now())
+            due = [job for job in page if job.job_id not in seen]
+            if not due:
+                return len(seen)
+            for job in due:
+                await asyncio.to_thread(self._remove, job)
+                async with self._records.begin() as tx:
+                    await tx.jobs.mark_source_deleted(job.job_id, self._clock.now())
+            seen.update(job.job_id for job in due)
 
     def _remove(self, job: Job) -> None:
         if job.deleted_at is not None:

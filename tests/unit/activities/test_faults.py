@@ -216,3 +216,13 @@ async def test_a_cancel_stays_a_cancel() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await ActivityEnvironment().run(run)
+
+
+async def test_an_engine_that_is_busy_is_asked_again_when_it_says_so_however_often() -> None:
+    """Its rate is nobody's input's fault."""
+    line = CountingLine()
+    for _ in range(STALE_TRANSIENTS + 1):
+        error = await told(Transient("engine_busy", retry_after_s=7.0), line)
+        assert not error.non_retryable
+        assert error.next_retry_delay == timedelta(seconds=7)
+    assert line.counted == []

@@ -132,3 +132,10 @@ async def test_there_is_no_end_without_a_job(desk: Desk) -> None:
     """An unknown id."""
     with pytest.raises(NotFound):
         await desk.endings.end("job_0", 1, "completed")
+
+
+async def test_an_ending_wakes_who_gives_free_slots_away(desk: Desk) -> None:
+    """The next job in line does not wait for the relay's next look."""
+    await desk.running(await desk.account())
+    await desk.endings.end("job_1", 1, "completed")
+    assert desk.rung == 1

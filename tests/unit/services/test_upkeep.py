@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.services.desk import HOOK, Desk
+from tests.unit.services.desk import CAPS, HOOK, Desk
 from tiro.model.errors import Conflict, NotFound
 from tiro.services.ending import CANCELLED_SWEPT_AFTER, SOURCE_KEPT_FOR, Fault
 from tiro.services.upkeep import LOST_AFTER, UPLOAD_KEPT_FOR, Swept
@@ -150,3 +150,31 @@ async def test_a_run_that_temporal_still_has_is_left_alone(desk: Desk) -> None:
     desk.clock.step(24 * AN_HOUR_S)
     assert (await desk.upkeep.sweep()).lost == 0
     assert (await desk.job()).state == "processing"
+
+
+async def test_a_run_that_temporal_lost_before_it_began_gives_its_slot_back(desk: Desk) -> None:
+    """Terminated while it waited for a worker: nobody will claim it. One whose start is still to be told is not lost."""
+    account = await desk.account()
+    await desk.queued(account)
+    async with desk.records.begin() as tx:
+        await tx.jobs.admit(desk.clock.now(), CAPS)
+    desk.clock.step(LOST_AFTER.total_seconds() + 1)
+    assert (await desk.upkeep.sweep()).lost == 0
+    await desk.dispatch.once()
+    assert (await desk.upkeep.sweep()).lost == 0
+    desk.orchestrator.launched.clear()
+    assert (await desk.upkeep.sweep()).lost == 1
+    assert (await desk.job()).state == "failed"
+    assert await desk.slots(account) == 0
+
+
+async def test_one_sweep_removes_all_that_is_due(desk: Desk) -> None:
+    """However many jobs ended a day ago."""
+    account = await desk.account()
+    names = [f"job_{number:03d}" for number in range(120)]
+    for name in names:
+        await desk.queued(account, name)
+        await desk.endings.end(name, 1, "failed", Fault("transient_error"))
+    desk.clock.step(SOURCE_KEPT_FOR.total_seconds())
+    assert (await desk.upkeep.sweep()).sources == len(names)
+    assert [name for name in names if desk.names(name)] == []

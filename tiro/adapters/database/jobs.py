@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, update
 
 from tiro.adapters.database import admission
 from tiro.adapters.database.rows import Rows, read, write
@@ -192,8 +192,11 @@ class SqlJobs:
         await self._rows.run(delete(failures).where(mine))
 
     async def running_since(self, before: datetime, limit: int = 100) -> list[Job]:
-        query = select(jobs).where(jobs.c.state == "processing", jobs.c.started_at < before)
-        rows = await self._rows.all(query.order_by(jobs.c.started_at, jobs.c.job_id).limit(limit))
+        begun = (jobs.c.state == "processing") & (jobs.c.started_at < before)
+        ordered = exists().where(orders.c.job_id == jobs.c.job_id, orders.c.run == jobs.c.run)
+        told = (jobs.c.state == "queued") & jobs.c.admitted & (jobs.c.changed_at < before) & ~ordered
+        query = select(jobs).where(or_(begun, told))
+        rows = await self._rows.all(query.order_by(jobs.c.changed_at, jobs.c.job_id).limit(limit))
         return [read(Job, row) for row in rows]
 
     async def _give_slot_back(self, job: Job) -> None:

@@ -98,8 +98,13 @@ class Pool:
             batch = await self._batcher.take()
             try:
                 await self._answer(index, batch)
-            except TiroError as error:
-                self._fail(batch, error)
+            except (TiroError, OSError) as error:
+                # it has run before, with all its hosts: what keeps one from coming back may pass
+                _log.warning("model host %d does not come back: %s", index, type(error).__name__)
+                self._fail(batch, Transient("engine_unavailable"))
+            except Exception:  # noqa: BLE001 - with nobody serving, all later windows would wait for ever
+                _log.exception("a batch of %d failed", len(batch))
+                self._fail(batch, Transient("engine_error"))
             except BaseException:
                 self._fail(batch, Transient("engine_stopped"))
                 raise

@@ -1,0 +1,85 @@
+"""What does ingest say of a recording that an earlier run has cut already?"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.recording import Recording
+from activities.tasks import IngestTask
+from activities.threads import Threads
+from tests.servers.databases import SteppedClock
+from tiro.adapters.storage.memory import MemoryBlobs
+from tiro.model.blob import plan_key
+from tiro.model.job import Job
+from tiro.model.media import Span, SpanPlan
+from tiro.model.request import JobOptions, UrlSource
+
+
+class KnownLine:
+    """The job runs; whatever is written is taken."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    async def job(self, job_id: str, run: int) -> Job:
+        return self._job
+
+    async def patch(self, job_id: str, run: int, patch: Any) -> None: ...
+
+    async def prepared(self, job: Job, plan: SpanPlan) -> None: ...
+
+
+class Announced:
+    """Remembers which spans a workflow was told of."""
+
+    def __init__(self) -> None:
+        self.spans: list[int] = []
+
+    async def announce_span(self, job_id: str, run: int, plan: str, index: int) -> None:
+        self.spans.append(index)
+
+
+@pytest.mark.parametrize(("span_s", "told"), [(150.0, [0, 2, 3]), (50.0, [])])
+async def test_spans_of_a_long_recording_are_announced_again_to_a_new_run(
+    tmp_path: Path, span_s: float, told: list[int]
+) -> None:
+    """Else all spans of ten hours would be one activity; a short recording is one all the same."""
+    clock, announced = SteppedClock(), Announced()
+    job = Job(
+        job_id="job_1",
+        account_id="acct_1",
+        dialect="jobs",
+        options=JobOptions(),
+        source=UrlSource(b""),
+        run=2,
+        created_at=clock.now(),
+        changed_at=clock.now(),
+    )
+    blobs = MemoryBlobs(clock)
+    with ThreadPoolExecutor(1) as executor:
+        recording = Recording(
+            KnownLine(job),  # type: ignore[arg-type]
+            blobs,
+            None,  # type: ignore[arg-type]
+            SimpleNamespace(version="1"),  # type: ignore[arg-type]
+            announced,  # type: ignore[arg-type]
+            Threads(executor),
+            tmp_path,
+        )
+        plan = recording._plan_id(job)
+        spans = tuple(
+            Span(n, 0, n * span_s, (n + 1) * span_s, () if n == 1 else ((n * span_s, (n + 1) * span_s),))
+            for n in range(4)
+        )
+        stored = SpanPlan(plan, "mono", spans, decoded_s=4 * span_s)
+        blobs.put(plan_key("job_1", plan), msgspec.json.encode(stored))
+        prepared = await ActivityEnvironment().run(recording.ingest, IngestTask("job_1", 2, 300.0))
+    assert prepared.spans == (0, 2, 3)
+    assert announced.spans == told

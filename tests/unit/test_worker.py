@@ -1,0 +1,34 @@
+"""Can a worker be stopped that has not come to work yet?"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tiro.model.errors import Permanent
+from worker import _done_before
+
+
+async def test_a_worker_that_waits_for_its_cluster_can_be_stopped() -> None:
+    """It would wait for ever."""
+    stopping = asyncio.Event()
+    waiting = asyncio.create_task(_done_before(stopping, _for_ever()))
+    await asyncio.sleep(0)
+    stopping.set()
+    assert await waiting is False
+
+
+async def test_a_start_that_ends_is_told_from_one_that_fails() -> None:
+    """The failure is passed on."""
+
+    async def fails() -> None:
+        raise Permanent("engine_unavailable")
+
+    assert await _done_before(asyncio.Event(), asyncio.sleep(0)) is True
+    with pytest.raises(Permanent):
+        await _done_before(asyncio.Event(), fails())
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
