@@ -8,13 +8,6 @@ import msgspec
 
 from tiro.model.speech import Task
 
-WHISPER_LANGUAGES = frozenset(
-    "af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw he hi hr ht hu hy id is it ja jw ka"
-    " kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru sa sd si sk sl sn so sq sr su sv sw"
-    " ta te tg th tk tl tr tt uk ur uz vi yi yo yue zh".split()
-)
-"""The 100 codes of multilingual Whisper models (before large-v3: all but `yue`)."""
-
 ENGLISH = frozenset({"en"})
 _SAME = {"jv": "jw", "nb": "no", "iw": "he", "fil": "tl", "cmn": "zh"}
 """Codes in use for what Whisper calls otherwise."""

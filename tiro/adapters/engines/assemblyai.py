@@ -11,10 +11,11 @@ import httpx2
 import msgspec
 
 from tiro.adapters.engines import words
-from tiro.adapters.engines.abilities import WHISPER_LANGUAGES, Abilities, base
+from tiro.adapters.engines.abilities import Abilities, base
 from tiro.adapters.engines.hosted import HostedEngine, HttpFactory, decoded, refusal, wav
 from tiro.adapters.engines.languages import code
 from tiro.model.errors import Invalid, QuotaExceeded, TiroError, Transient
+from tiro.model.languages import LANGUAGES
 from tiro.model.media import SAMPLE_RATE_HZ
 from tiro.model.speech import EngineOptions, Heard, HeardWord
 from tiro.ports import Samples, Urgency
@@ -24,7 +25,7 @@ MODELS: dict[str, Abilities] = {
         "assemblyai", "assemblyai_universal_3", frozenset({"en", "es", "de", "fr", "it", "pt"}), max_window_s=300.0
     ),
     "universal-2": Abilities(
-        "assemblyai_universal_2", "assemblyai_universal_2", WHISPER_LANGUAGES - {"yue"}, max_window_s=300.0
+        "assemblyai_universal_2", "assemblyai_universal_2", LANGUAGES - {"yue"}, max_window_s=300.0
     ),
 }
 """The names the API knows. Each is an engine of its own, so that a transcript never claims the one when the other ran."""

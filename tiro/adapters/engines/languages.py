@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tiro.adapters.engines.abilities import WHISPER_LANGUAGES, base
+from tiro.adapters.engines.abilities import base
+from tiro.model.languages import LANGUAGES
 
 _NAMES = dict(
     pair.split(":")
@@ -27,4 +28,4 @@ def code(language: str | None) -> str | None:
         return None
     plain = language.strip().lower()
     known = _NAMES.get(plain.split(" ")[0], base(plain))
-    return known if known in WHISPER_LANGUAGES else None
+    return known if known in LANGUAGES else None

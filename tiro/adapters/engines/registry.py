@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from tiro.adapters.engines import whisper_models
-from tiro.adapters.engines.abilities import ENGLISH, WHISPER_LANGUAGES, Abilities, public_id
+from tiro.adapters.engines.abilities import ENGLISH, Abilities, public_id
 from tiro.model.errors import Invalid, Permanent
+from tiro.model.languages import LANGUAGES
 from tiro.model.speech import Task
 from tiro.ports import Engine
 
@@ -161,7 +162,7 @@ def _sphinx(settings: EngineSettings, _: str, __: HttpFactory) -> Engine:
 def _openai_abilities(settings: EngineSettings, _: str) -> Abilities:
     model = public_id(settings.openai_model)
     translates = "whisper" in model and "turbo" not in model and not model.endswith("_en")
-    languages = ENGLISH if model.endswith("_en") else WHISPER_LANGUAGES
+    languages = ENGLISH if model.endswith("_en") else LANGUAGES
     tasks: frozenset[Task] = frozenset({"transcribe", "translate"} if translates else {"transcribe"})
     return Abilities("openai", model, languages, tasks, max_window_s=300.0)
 

@@ -24,10 +24,11 @@ from pathlib import Path
 
 import msgspec
 
-from tiro.adapters.engines.abilities import WHISPER_LANGUAGES, Abilities
+from tiro.adapters.engines.abilities import Abilities
 from tiro.adapters.engines.numbered import hear
 from tiro.adapters.engines.words import segments
 from tiro.model.errors import Invalid, Permanent, QuotaExceeded, TiroError, Transient
+from tiro.model.languages import LANGUAGES
 from tiro.model.media import SAMPLE_RATE_HZ
 from tiro.model.speech import EngineOptions, Heard, HeardWord, Task
 from tiro.ports import Samples, Urgency
@@ -53,7 +54,7 @@ class Script(msgspec.Struct, frozen=True):
 
     def abilities(self) -> Abilities:
         """What the engine with this script says it can do."""
-        languages = frozenset(self.languages) or WHISPER_LANGUAGES
+        languages = frozenset(self.languages) or LANGUAGES
         return Abilities(self.name, self.model, languages, frozenset({"transcribe", "translate"}))
 
 

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tiro.adapters.engines.abilities import ENGLISH, WHISPER_LANGUAGES, Abilities, public_id
+from tiro.adapters.engines.abilities import ENGLISH, Abilities, public_id
+from tiro.model.languages import LANGUAGES
 from tiro.model.speech import Task
 
 REPOSITORIES: dict[str, str] = {
@@ -81,7 +82,7 @@ def abilities(model: str) -> Abilities:
     folder = Path(model) if _is_model(Path(model)) else None
     name = _SAME.get(model, model)
     english = not _multilingual(folder) if folder else name.endswith(".en")
-    languages = ENGLISH if english else WHISPER_LANGUAGES if "v3" in name else WHISPER_LANGUAGES - {"yue"}
+    languages = ENGLISH if english else LANGUAGES if "v3" in name else LANGUAGES - {"yue"}
     only_transcribes = english or "turbo" in name or "distil" in name
     tasks: frozenset[Task] = frozenset({"transcribe"} if only_transcribes else {"transcribe", "translate"})
     return Abilities("faster_whisper", _claimed(name), languages, tasks)
