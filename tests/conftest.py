@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.temporal import end_server, temporal_address, temporal_client, temporal_namespace
+from tests.servers.temporal import end_server, name_run, temporal_address, temporal_client, temporal_namespace
 
 TIERS = ("unit", "contract", "dialects", "workflows", "replay", "acceptance")
 __all__ = ["temporal_address", "temporal_client", "temporal_namespace"]
@@ -19,6 +19,11 @@ _ROOT = Path(__file__).parent
 def _tier(path: Path) -> str | None:
     folder = path.relative_to(_ROOT).parts[0]
     return folder if folder in TIERS else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        name_run()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

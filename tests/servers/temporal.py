@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import tempfile
@@ -23,13 +24,19 @@ from tiro.adapters.temporal.devserver import server_arguments
 
 _NAMESPACES = 150
 """Made at start, drawn one per test: task queues have fixed names, so tests that run beside each other need namespaces of their own."""
+_RUN = "TEST_RUN_PID"
+_PREFIX = "tiro-test-temporal-"
 _HELP = "The tests need a Temporal server: run 'make test' once, it builds the command and keeps it."
 
 
 def _place() -> Path:
     """The same folder in all processes of one test run."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
-    return Path(tempfile.gettempdir()) / f"tiro-test-temporal-{run}"
+    return Path(tempfile.gettempdir()) / f"{_PREFIX}{os.environ[_RUN]}"
+
+
+def name_run() -> None:
+    """Called by the main process before it starts others, which inherit the name: the main process's id."""
+    os.environ[_RUN] = str(os.getpid())
 
 
 def _free_port() -> int:
@@ -48,6 +55,7 @@ def _start(folder: Path) -> int:
     binary = find_binary(os.environ)
     if binary is None:
         pytest.fail(_HELP)
+    _end_leftovers()
     port = _free_port()
     namespaces = [piece for n in range(_NAMESPACES) for piece in ("--namespace", f"test{n}")]
     arguments = [str(binary), *server_arguments(port=port, ui_port=None, database=None), *namespaces]
@@ -95,10 +103,22 @@ async def temporal_client(temporal_address: str, temporal_namespace: str) -> Asy
 
 def end_server() -> None:
     """Called once, by the main process of the run."""
-    told = _place() / "server.json"
+    _end(_place())
+
+
+def _end_leftovers() -> None:
+    """Servers of runs that were killed before they could end theirs."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        run = folder.name.removeprefix(_PREFIX)
+        if run.isdigit() and not Path(f"/proc/{run}").exists():
+            _end(folder)
+
+
+def _end(folder: Path) -> None:
+    told = folder / "server.json"
     if told.exists():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(json.loads(told.read_text())["pid"], signal.SIGKILL)
-        for path in _place().iterdir():
-            path.unlink()
-        _place().rmdir()
+        pid = json.loads(told.read_text())["pid"]
+        with contextlib.suppress(OSError):
+            if b"start-dev" in Path(f"/proc/{pid}/cmdline").read_bytes():  # and not who has its number now
+                os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
