@@ -28,7 +28,7 @@ from tiro.adapters.temporal.client import connect_patiently
 from tiro.adapters.temporal.names import QUEUES
 from tiro.model.errors import TiroError
 from tiro.settings import read
-from tiro.wiring import Core, Machines, build_core, scratch_folder
+from tiro.wiring import Core, Machines, build_core
 from workflows.registry import WORKFLOWS, workflow_runner
 
 GRACE = timedelta(seconds=5)
@@ -124,7 +124,7 @@ class Workers:
             case "media":
                 recording = Recording(
                     core.line, core.blobs, core.fetcher, machines.preparer, core.orchestrator, threads,
-                    scratch_folder(self._core.settings),
+                    machines.scratch,
                 )  # fmt: skip
                 return [recording.fetch, recording.ingest]
             case "speech":

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tiro.adapters.egress.guard import Guard
 from tiro.adapters.egress.sites import Sites
 from tiro.adapters.engines.registry import chain_capabilities, resolve_chain
 from tiro.adapters.media.preparer import ChildPreparer
+from tiro.adapters.scratch import clear, passing_folder, root_of
 from tiro.adapters.storage import open_blobs
 from tiro.adapters.system import SystemClock, SystemIds
 from tiro.adapters.temporal.client import connect
@@ -113,9 +114,7 @@ def build_preparer(settings: Settings) -> Preparer:
 
 def scratch_folder(settings: Settings) -> Path:
     """Where files in passing lie; ours to empty."""
-    folder = Path(settings.scratch or tempfile.gettempdir()) / "tiro-scratch"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+    return root_of(settings.scratch)
 
 
 class Machines:
@@ -127,6 +126,10 @@ class Machines:
         from tiro.adapters.diarizers.registry import channels_diarizer, resolve_diarizer
 
         self.preparer = preparer
+        root = scratch_folder(settings)
+        clear(root)
+        self._held = contextlib.ExitStack()
+        self.scratch = self._held.enter_context(passing_folder(root, "worker-"))
         self.engines: dict[str, Engine] = {}
         self.separate: Diarizer = channels_diarizer()
         self.mixed: Diarizer = self.separate
@@ -152,3 +155,4 @@ class Machines:
             await engine.stop()
         for diarizer in {id(one): one for one in (self.mixed, self.separate)}.values():
             await asyncio.to_thread(diarizer.close)
+        await asyncio.to_thread(self._held.close)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import msgspec
 
 from tiro.adapters.diarizers import child, turns
 from tiro.adapters.diarizers.pipeline import Answer, Request
+from tiro.adapters.scratch import passing_folder
 from tiro.model.errors import Permanent, Transient
 from tiro.model.media import SAMPLE_RATE_HZ
 from tiro.model.speech import Diarization
@@ -41,13 +41,13 @@ class Pyannote:
         if not any(audio.span.speech for audio in spans):
             return turns.diarization(self.id, [])
         duration_s = max(audio.span.end_s for audio in spans)
-        with tempfile.NamedTemporaryFile(dir=self._scratch, prefix="voices-") as file:
+        with passing_folder(self._scratch, "voices-") as folder, (folder / "mixed").open("wb") as file:
             for audio in turns.in_time_order(spans):
                 turns.go_on(stop)
                 file.seek(round(audio.span.start_s * SAMPLE_RATE_HZ) * 4)
                 file.write(audio.samples().astype("<f4", copy=False).tobytes())
             file.flush()
-            request = msgspec.msgpack.encode(Request(file.name))
+            request = msgspec.msgpack.encode(Request(str(folder / "mixed")))
             raw = self._child.ask(request, stop, _LOAD_S + duration_s * _DEADLINE_PER_AUDIO_S)
         answer = msgspec.msgpack.decode(raw, type=Answer)
         if answer.failure == "engine_unavailable":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +12,7 @@ from tiro.adapters.diarizers.acoustic import Acoustic
 from tiro.adapters.diarizers.channels import Channels
 from tiro.adapters.diarizers.pyannote import WAY_OUT, Pyannote
 from tiro.adapters.diarizers.scripted import Scripted
+from tiro.adapters.scratch import root_of
 from tiro.model.errors import Invalid, Permanent
 from tiro.ports import Diarizer
 
@@ -71,9 +71,7 @@ def _pyannote(settings: DiarizerSettings) -> Diarizer:
     missing, model = pyannote_missing(settings), _model(settings)
     if missing is not None or model is None:
         raise Permanent("engine_unavailable", f"{missing} {WAY_OUT}")
-    scratch = Path(settings.scratch or tempfile.gettempdir()) / "tiro-scratch"
-    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Pyannote(model, scratch)
+    return Pyannote(model, root_of(settings.scratch))
 
 
 def _model(settings: DiarizerSettings) -> str | None:

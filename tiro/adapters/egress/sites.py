@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,6 +22,7 @@ from tiro.adapters.egress.guard import Guard
 from tiro.adapters.egress.patience import SLICE_S, Patience
 from tiro.adapters.egress.proxy import FilteringProxy
 from tiro.adapters.egress.site_talk import Answered, Broken, Done, Outcome, Refused, Wish
+from tiro.adapters.scratch import passing_folder
 from tiro.model.blob import BlobRef
 from tiro.model.errors import MediaRefused, SourceRefused, TooLarge, Transient
 from tiro.model.media import MediaLimits
@@ -54,7 +53,7 @@ class Sites:
     def fetch(self, url: str, limits: MediaLimits, writer: Callable[[], BlobWriter], patience: Patience) -> BlobRef:
         """Raises SourceRefused, MediaRefused duration_exceeds_limit, TooLarge, Transient; leaves no file behind."""
         with (
-            self._folder() as folder,
+            passing_folder(self._scratch, "site-") as folder,
             FilteringProxy(self._guard, patience, limits.max_bytes + _AROUND_BYTES) as proxy,
         ):
             wish = Wish(
@@ -77,16 +76,6 @@ class Sites:
         from tiro.adapters.egress.site_child import extractors
 
         return list(extractors(self._extra))
-
-    @contextmanager
-    def _folder(self) -> Iterator[Path]:
-        if self._scratch is not None:
-            self._scratch.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="site-", dir=self._scratch))
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def extractor_count() -> int:
