@@ -1,5 +1,6 @@
 """Windows to the world, one room each; a room implements ports of `tiro.ports` and lets nothing of its library out.
 
 database/ (records) · storage/ (blobs) · media/ (decoder, speech, spans) · egress/ (guard, downloads, webhooks)
-engines/ (speech to words) · diarizers/ (who spoke) · temporal/ (flow) · system.py, vault.py (time, names, secrets) · scratch.py (files in passing)
+engines/ (speech to words) · diarizers/ (who spoke) · temporal/ (flow)
+system.py, vault.py (time, names, secrets) · scratch.py (files in passing)
 """

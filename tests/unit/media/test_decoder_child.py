@@ -140,6 +140,18 @@ def test_without_a_child_the_trouble_is_ours_and_passes(told: Callable[[str], Pa
         preparer.close()
 
 
+def test_a_zygote_that_is_killed_is_not_the_fault_of_the_recordings_that_it_decodes(
+    moody: ChildPreparer, told: Callable[[str], Path]
+) -> None:
+    frames = moody.prepare(told("sleep"), LIMITS, True, threading.Event())
+    next(frames)
+    assert moody._zygote.pid is not None
+    os.kill(moody._zygote.pid, signal.SIGKILL)
+    with pytest.raises(Transient) as unavailable:
+        next(frames)
+    assert unavailable.value.code == "decoder_unavailable"
+
+
 def test_zygote_and_children_end_with_the_process_that_started_them(told: Callable[[str], Path]) -> None:
     program = f"""
 import os, signal, threading

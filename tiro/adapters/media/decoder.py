@@ -60,8 +60,14 @@ class Decoders:
             memory_bytes=_MEMORY_BYTES,
         )
         pipe = _Pipe(self._start(order, source, limits), limits, stop)
+        zygote = self._zygote.pid
         try:
             yield from _checked(pipe.frames(), limits)
+        except MediaRefused as refused:
+            if refused.reason == "decode_failed" and self._zygote.pid != zygote:
+                # its children died with it: that says nothing about their recordings
+                raise Transient("decoder_unavailable") from None
+            raise
         finally:
             self._zygote.kill(order.token)
             pipe.close()
