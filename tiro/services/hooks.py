@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from tiro.model.errors import Conflict, NotFound
+from tiro.model.errors import Conflict, NotFound, Permanent
 from tiro.model.hook import Attempt, Delivery, DeliveryState
 from tiro.ports import Answer, Blobs, Clock, Courier, Records, Vault
 from tiro.sign import SCHEMES
@@ -60,8 +60,12 @@ class Hooks:
         return await self._record(delivery, delivery.attempts + 1, started, answer, delivery.state)
 
     async def _send(self, delivery: Delivery) -> Answer:
-        body = await asyncio.to_thread(self._blobs.get, delivery.body.key)
-        headers = await self._headers(delivery, body)
+        try:
+            body = await asyncio.to_thread(self._blobs.get, delivery.body.key)
+            headers = await self._headers(delivery, body)
+        except Permanent as broken:
+            # no body, or no secret that opens: an attempt that failed, so that the event comes to an end all the same
+            return Answer(None, broken.code, 0)
         return await self._courier.post(delivery.url, headers, body, TIMEOUT_S)
 
     async def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:

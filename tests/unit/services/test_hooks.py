@@ -95,6 +95,17 @@ async def test_nothing_is_sent_for_an_event_that_was_stopped_or_is_gone(desk: De
     assert receiver.sent == []
 
 
+async def test_an_event_that_cannot_be_sent_fails_by_its_schedule_and_ends(desk: Desk) -> None:
+    """Its body is gone: else it would wait for ever, and no operator could see why."""
+    event_id, receiver = await _event(desk), Receiver()
+    desk.blobs.delete_prefix("jobs/job_1/events/")
+    hooks = _hooks(desk, receiver)
+    assert (await hooks.attempt(event_id, 1, 10.0)).state == "pending"
+    assert (await hooks.attempt(event_id, 2, None)).state == "exhausted"
+    ((delivery, _),) = await desk.deliveries()
+    assert delivery.last_error == "blob_missing"
+
+
 async def test_an_operator_sends_an_event_once_more(desk: Desk) -> None:
     """After its schedule has ended, not beside it; when it is taken now, it is delivered."""
     event_id, receiver = await _event(desk), Receiver(500, 200)
