@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -47,10 +47,11 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """The job as it ended, and the delivery that tells its owner."""
+    """The job as it ended, and the delivery that tells its owner. `newly`: this call ended it."""
 
     job: Job
     delivery: Delivery | None = None
+    newly: bool = False
 
 
 class Endings:
@@ -74,25 +75,35 @@ class Endings:
         self._hook_scale = hook_scale
         self._billing = Billing()
 
-    async def end(self, job_id: str, run: int, outcome: Outcome, fault: Fault | None = None) -> Settled:
-        """End this run, or return how it had ended. Raises NotFound when there is no such job."""
+    async def end(
+        self, job_id: str, run: int, outcome: Outcome, fault: Fault | None = None, orders: Sequence[Order] = ()
+    ) -> Settled:
+        """End this run, with what else is to be ordered then; or return how it had ended. Raises NotFound when there is no such job."""
+        now = self._clock.now()
+        told = public(fault) if fault else None
         async with self._records.begin() as tx:
-            settled = await self.end_within(tx, job_id, run, outcome, fault)
+            job = await tx.jobs.get(job_id)
+            if job is None:
+                raise NotFound("job_not_found", "There is no such job.")
+            if job.run != run or job.ended:
+                return await _as_it_ended(tx, job)
+        delivery = await self._delivery(job, outcome, told, now)
+        async with self._records.begin() as tx:
+            settled = await self._end(tx, job, outcome, told, now, delivery)
+            if settled.newly:
+                for order in orders:
+                    await tx.jobs.add_order(order)
         self._wake()  # a slot is free, and an event may wait
         return settled
 
-    async def end_within(
-        self, tx: Transaction, job_id: str, run: int, outcome: Outcome, fault: Fault | None = None
+    async def _end(
+        self, tx: Transaction, job: Job, outcome: Outcome, told: Fault | None, now: datetime, delivery: Delivery | None
     ) -> Settled:
-        """As `end`, inside the caller's transaction."""
-        now = self._clock.now()
-        job = await tx.jobs.get(job_id)
-        if job is None:
-            raise NotFound("job_not_found", "There is no such job.")
-        if job.run != run or job.ended:
+        """One transaction: the balance, the job's state (which decides), the slot, the event and its order."""
+        job = await tx.jobs.get(job.job_id) or job
+        if job.ended:
             return await _as_it_ended(tx, job)
         charge = await self._charge(tx, job, outcome, now)
-        told = public(fault) if fault else None
         ending = Ending(
             outcome=outcome,
             error_code=told.code if told else None,
@@ -102,13 +113,16 @@ class Endings:
             overage_s=charge.overage_s,
         )
         kept_for = CANCELLED_SWEPT_AFTER if outcome == "cancelled" else SOURCE_KEPT_FOR
-        ended = await tx.jobs.finish(job_id, run, ending, now, now + kept_for)
+        ended = await tx.jobs.finish(job.job_id, job.run, ending, now, now + kept_for)
         if ended is None:
-            return await _as_it_ended(tx, await tx.jobs.get(job_id) or job)
+            return await _as_it_ended(tx, await tx.jobs.get(job.job_id) or job)
         if charge.billed_s == 0:
             # a hold that ingest was just writing was not seen above; from here on the job's state keeps new ones out
-            await tx.ledger.release(job_id, run, now)
-        return Settled(ended, await self._announce(tx, ended, now))
+            await tx.ledger.release(job.job_id, job.run, now)
+        if delivery is not None:
+            await tx.hooks.add(delivery)
+            await tx.jobs.add_order(Order("delivery", job.job_id, job.run, delivery.event_id))
+        return Settled(ended, delivery, newly=True)
 
     def delivery_task(self, delivery: Delivery) -> DeliveryTask:
         """What the delivery's workflow is told."""
@@ -123,14 +137,22 @@ class Endings:
         assert account is not None
         return await self._billing.capture(tx, account, job.job_id, job.run, seconds=seconds, now=now)
 
-    async def _announce(self, tx: Transaction, job: Job, now: datetime) -> Delivery | None:
-        """The event's body goes into the store first; a body without a row is overwritten or swept with its job."""
+    async def _delivery(self, job: Job, outcome: Outcome, told: Fault | None, now: datetime) -> Delivery | None:
+        """The event, its body in the store already: no transaction waits for the store. Without its row it goes with the job."""
         if job.webhook_url is None:
             return None
+        as_ended = msgspec.structs.replace(
+            job,
+            state=outcome,
+            ended_at=now,
+            changed_at=now,
+            error_code=told.code if told else None,
+            error_reason=told.reason if told else None,
+        )
         event_id = event_id_of(job, now)
-        event, body = EVENTS[job.dialect](job, event_id, self._public_url)
+        event, body = EVENTS[job.dialect](as_ended, event_id, self._public_url)
         ref = await asyncio.to_thread(self._blobs.put, event_key(job.job_id, event_id), body, "application/json")
-        delivery = Delivery(
+        return Delivery(
             event_id=event_id,
             job_id=job.job_id,
             account_id=job.account_id,
@@ -142,9 +164,6 @@ class Endings:
             created_at=now,
             next_attempt_at=now,
         )
-        await tx.hooks.add(delivery)
-        await tx.jobs.add_order(Order("delivery", job.job_id, job.run, event_id))
-        return delivery
 
 
 def public(fault: Fault) -> Fault:

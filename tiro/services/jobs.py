@@ -94,12 +94,10 @@ class Jobs:
         job = await self.get(job_id, account_id)
         if job.state in {"completed", "failed"}:
             raise Conflict("job_ended", "The job has ended already.", status=job.state)
-        async with self._records.begin() as tx:
-            settled = await self._endings.end_within(tx, job_id, job.run, "cancelled")
-            if settled.job.state != "cancelled":
-                raise Conflict("job_ended", "The job has ended already.", status=settled.job.state)
-            await tx.jobs.add_order(Order("cancel", job_id, job.run))
-        self._wake()
+        order = Order("cancel", job_id, job.run)
+        settled = await self._endings.end(job_id, job.run, "cancelled", orders=(order,))
+        if settled.job.state != "cancelled":
+            raise Conflict("job_ended", "The job has ended already.", status=settled.job.state)
         return settled.job
 
     async def delete(self, job_id: str, account_id: str | None = None) -> Job | None:
@@ -120,10 +118,11 @@ class Jobs:
         job = await self.get(job_id, account_id)
         if job.state != "failed":
             raise Conflict("not_failed", "Only a failed job can be retried.", status=job.state)
-        if job.source_deleted_at is not None:
+        now = self._clock.now()
+        if job.source_deleted_at is not None or (job.purge_after is not None and now >= job.purge_after):
             raise Conflict("source_deleted", "The recording of this job has been deleted.")
         async with self._records.begin() as tx:
-            again = await tx.jobs.retry(job_id, self._clock.now())
+            again = await tx.jobs.retry(job_id, now)
         if again is None:
             raise Conflict("not_failed", "Only a failed job can be retried.")
         self._wake()
