@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 from collections.abc import Callable, Coroutine, Sequence
@@ -32,6 +33,8 @@ from tiro.wiring import Core, Machines, build_core
 from workflows.registry import WORKFLOWS, workflow_runner
 
 GRACE = timedelta(seconds=5)
+SPANS_IN_FLIGHT = 16
+"""Of one job, at scale."""
 _THREADS = 32
 """Beside one for every slot, whose station may hold it for hours: for the short looks into the store."""
 _LAST_BREATH_S = 1.5
@@ -107,15 +110,26 @@ class Workers:
 
     def _slots(self, queue: str) -> int:
         """Few where work is heavy: what a worker has taken in advance, nobody else can take."""
-        hearing = sum(engine.windows_in_flight for engine in self._machines.engines.values())
-        return {"speech": max(2, hearing + 1), "media": 2 * (os.cpu_count() or 1), "voices": 1}.get(queue, 32)
+        return {"speech": self._speech_slots(), "media": 2 * (os.cpu_count() or 1), "voices": 1}.get(queue, 32)
+
+    def _speech_slots(self) -> int:
+        """Spans enough that their windows fill what the engines hear at once twice over, and one more."""
+        tasks = sum(
+            2 * engine.windows_in_flight / max(1.0, self._core.settings.span_s / engine.max_window_s)
+            for engine in self._machines.engines.values()
+        )
+        return max(2, math.ceil(tasks) + 1)
+
+    def _spans_in_flight(self) -> int:
+        """Embedded: what keeps this machine busy. At scale nobody here knows how many workers hear."""
+        return max(4, 2 * self._speech_slots()) if self._core.settings.embedded else SPANS_IN_FLIGHT
 
     def _activities(self, queue: str) -> list[Callable[..., Any]]:
         core, machines = self._core.house, self._machines
         threads = Threads(self._executor)
         match queue:
             case "control":
-                flow = Flow(core.line, core.endings, core.upkeep)
+                flow = Flow(core.line, core.endings, core.upkeep, self._spans_in_flight())
                 writing = Writing(core.line, core.blobs, core.endings, threads)
                 return [
                     flow.begin, flow.note, flow.settle, flow.sweep,

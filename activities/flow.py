@@ -20,10 +20,11 @@ from tiro.services.upkeep import Swept, Upkeep
 class Flow:
     """Changes of the record that order the run. Short, and on the control queue."""
 
-    def __init__(self, line: Line, endings: Endings, upkeep: Upkeep) -> None:
+    def __init__(self, line: Line, endings: Endings, upkeep: Upkeep, spans_in_flight: int = 16) -> None:
         self._line = line
         self._endings = endings
         self._upkeep = upkeep
+        self._spans_in_flight = spans_in_flight
 
     @activity.defn(name="begin")
     async def begin(self, task: Run) -> Brief | None:
@@ -40,6 +41,7 @@ class Flow:
             diarize=job.options.diarize,
             engines=engines,
             detects=self._line.facts(engines[0]).detects,
+            spans_in_flight=self._spans_in_flight,
         )
 
     @activity.defn(name="note")

@@ -24,6 +24,8 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
     diarize: bool
     engines: tuple[str, ...]
     detects: bool
+    spans_in_flight: int = 16
+    """What is scheduled can no longer be paused or moved: no more than keeps the engines busy."""
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):

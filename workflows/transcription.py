@@ -37,7 +37,6 @@ with workflow.unsafe.imports_passed_through():
 
 PACK_S = 300.0
 """Up to so much audio a job is one activity on the speech queue, not one per span."""
-SPANS_IN_FLIGHT = 16
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -166,7 +165,7 @@ class Transcription:
         await workflow.wait_condition(lambda: bool(self._announced) or self._prepared is not None)
         if brief.language is None and brief.detects:
             await self._detect()
-        return await fan_out(self._packs(), SPANS_IN_FLIGHT)
+        return await fan_out(self._packs(), brief.spans_in_flight)
 
     async def _detect(self) -> None:
         """Skipped where one activity hears everything anyway. Nothing found: each span goes by itself."""

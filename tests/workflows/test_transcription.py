@@ -58,6 +58,17 @@ async def test_at_most_sixteen_spans_are_in_flight(temporal_client: Client) -> N
     assert stations.most_running <= 16
 
 
+async def test_no_more_spans_are_in_flight_than_the_brief_allows(temporal_client: Client) -> None:
+    """On one machine a pause is felt after a few spans, not after sixteen."""
+    brief = Brief(from_url=False, language="en", diarize=False, engines=("first",), detects=True, spans_in_flight=3)
+    stations = ScriptedStations(spans=12, announce=True, brief=brief)
+    stations.hear = lambda task: asyncio.sleep(0.05)
+    async with working(temporal_client, stations):
+        await (await start(temporal_client)).result()
+    assert len(stations.asked("transcribe")) == 12
+    assert stations.most_running <= 3
+
+
 async def test_cancel_ends_running_stations_before_it_cleans_up(temporal_client: Client) -> None:
     """Nothing writes behind the cleanup: every span has ended when settle is asked."""
     hearing = asyncio.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import socket
@@ -15,6 +16,8 @@ import msgspec
 
 from tiro.adapters.temporal.names import SEARCH_ATTRIBUTES
 from tiro.model.errors import Transient
+
+log = logging.getLogger("tiro.temporal")
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -112,7 +115,10 @@ class DevServer:
             assert self._process is not None
             await self._process.wait()
             await asyncio.sleep(1)
-            await self._launch()
+            try:
+                await self._launch()
+            except OSError:  # no memory or no file for the moment: the next second may have it
+                log.exception("the Temporal server could not be started again")
 
 
 def server_arguments(*, port: int, ui_port: int | None, database: Path | None) -> list[str]:
