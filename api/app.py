@@ -82,8 +82,10 @@ def _answering(faces: Sequence[Face], ids: Ids) -> Callable[[HttpRequest, Except
 
     def answering(request: Request, error: Exception) -> Answer:  # type: ignore[type-arg]
         path = request.scope["path"]
-        where = f"{request.scope['method']} in {owner(faces, path).prefixes[0]} ({request_id(request.scope, ids)})"
-        return owner(faces, path).answer(as_core(error, where))
+        face = owner(faces, path)
+        place = next((prefix for prefix in face.prefixes if f"{path}/".startswith(f"{prefix}/")), "no place of ours")
+        where = f"{request.scope['method']} in {place} ({request_id(request.scope, ids)})"
+        return face.answer(as_core(error, where))
 
     return answering
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +47,7 @@ async def _up(folder: DataFolder, port: int, *, as_json: bool) -> int:
             starting.cancel()
             await asyncio.wait((starting,))
             return 0
-        _announce(await starting, as_json=as_json)
+        _announce(await starting, folder, as_json=as_json)
         await first_of(stopping, embedded.failed)
         tell("Stopping: what runs has 5 s, the rest goes on at the next start ...")
         await embedded.stop()
@@ -54,10 +56,12 @@ async def _up(folder: DataFolder, port: int, *, as_json: bool) -> int:
     return int(embedded.failed.is_set())
 
 
-def _announce(running: Running, *, as_json: bool) -> None:
+def _announce(running: Running, folder: DataFolder, *, as_json: bool) -> None:
     if as_json:
         show_json(running)
         return
+    usual = folder_of(None).path == folder.path
+    named = "" if usual else f" --data {shlex.quote(running.data)}"
     click.echo(f"""
 Tiro is up.
   API          {running.api}   (docs: {running.api}/docs)
@@ -67,7 +71,12 @@ Tiro is up.
   data         {running.data}
 
 Try, in another terminal:
-  tiro transcribe RECORDING
+  {_called_as()} transcribe{named} RECORDING
   curl -H "Authorization: Bearer {running.key}" -F file=@RECORDING {running.api}/jobs
 Stop with Ctrl-C.
 """)
+
+
+def _called_as() -> str:
+    """`.venv/bin/tiro` where that was typed: the hint can be pasted as it stands."""
+    return shlex.quote(sys.argv[0]) if Path(sys.argv[0]).name == "tiro" else "tiro"

@@ -29,7 +29,7 @@ FAULTS: dict[str, Fault] = {
     "token_expired": Fault(401),
     "invalid_api_key": Fault(401),
     "invalid_refresh_token": Fault(401, "The refresh token is not valid; exchange the API key again."),
-    "quota_exceeded": Fault(402, "The minutes of this month are spent."),
+    "quota_exceeded": Fault(402, "Not enough minutes are left in this month."),
     "not_found": Fault(404),
     "method_not_allowed": Fault(405),
     "request_timeout": Fault(408),
