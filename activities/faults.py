@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, Ca
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from tiro.model.errors import MediaRefused, Permanent, QuotaExceeded, SourceRefused, TiroError, Transient
-from tiro.services.line import Line
+from tiro.services.line import Line, Superseded
 
 log = logging.getLogger("tiro.activities")
 
@@ -87,7 +87,7 @@ class _Translating(ActivityInboundInterceptor):
         """(what is told, non-retryable, benign)."""
         if isinstance(error, TiroError):
             told = Told(error.code, error.again, error.extras.get("reason"), _plain(error.extras))
-            benign = isinstance(error, MediaRefused | SourceRefused | QuotaExceeded)
+            benign = isinstance(error, MediaRefused | SourceRefused | QuotaExceeded | Superseded)
             log.info("station %s: %s (%s)", activity.info().activity_type, error.code, type(error).__name__)
         else:
             told, benign = Told("internal_error", passing=True), False
@@ -128,7 +128,12 @@ def _plain(extras: dict[str, Any]) -> dict[str, str | int | float | bool | None]
 
 
 def _shutdown() -> ApplicationError:
-    return ApplicationError("WorkerShutdown", type="WorkerShutdown", next_retry_delay=timedelta(milliseconds=100))
+    return ApplicationError(
+        "WorkerShutdown",
+        type="WorkerShutdown",
+        next_retry_delay=timedelta(milliseconds=100),
+        category=ApplicationErrorCategory.BENIGN,
+    )
 
 
 def _as_told(told: Told, *, final: bool, benign: bool) -> ApplicationError:
