@@ -111,3 +111,13 @@ async def test_a_running_job_answers_for_itself(temporal_client: Client) -> None
         said = await orchestrator.progress("job_1", 1)
     assert said is not None
     assert said["stage"] == "ended"
+
+
+async def test_after_a_query_without_an_answer_nobody_is_asked_again_for_a_while(temporal_client: Client) -> None:
+    """No worker was there to answer; now there is one, and it is left alone."""
+    orchestrator = TemporalOrchestrator(temporal_client, patience_s=10, query_patience_s=0.5, unasked_s=600)
+    await orchestrator.start_transcription(LAUNCH)
+    assert await orchestrator.progress("job_1", 1) is None
+    async with working(temporal_client, ScriptedStations()):
+        await temporal_client.get_workflow_handle("job/job_1/1").result()
+        assert await orchestrator.progress("job_1", 1) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -24,16 +25,22 @@ from tiro.model.hook import Delivery, DeliveryTask, host_key
 from tiro.ports import Launch
 
 T = TypeVar("T")
+UNASKED_S = 5.0
+"""A query after a worker was killed waits for another worker; a poll of the API must not wait each time."""
 _GONE = {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}
 
 
 class TemporalOrchestrator:
     """Starts what was ordered. Ids and numbers are all that Temporal learns."""
 
-    def __init__(self, client: Client, *, patience_s: float = 2.0, query_patience_s: float = 0.3) -> None:
+    def __init__(
+        self, client: Client, *, patience_s: float = 2.0, query_patience_s: float = 0.3, unasked_s: float = UNASKED_S
+    ) -> None:
         self._client = client
         self._patience_s = patience_s
         self._query_patience_s = query_patience_s
+        self._unasked_s = unasked_s
+        self._unasked_until_s = 0.0
 
     async def start_transcription(self, launch: Launch) -> None:
         """Start `job/<job id>/<run>`; one that exists counts as started."""
@@ -96,13 +103,20 @@ class TemporalOrchestrator:
                 raise _unavailable() from None
 
     async def progress(self, job_id: str, run: int) -> dict[str, Any] | None:
-        """The workflow's own answer, or None when it does not come at once."""
+        """The workflow's own answer, or None when it does not come at once; after that nobody is asked for a while."""
+        if time.monotonic() < self._unasked_until_s:
+            return None
         patience = timedelta(seconds=self._query_patience_s)
         try:
             answer: dict[str, Any] = await self._patiently(
                 self._handle(job_id, run).query("progress", rpc_timeout=patience), self._query_patience_s * 2
             )
-        except (RPCError, Transient):
+        except Transient:
+            self._unasked_until_s = time.monotonic() + self._unasked_s
+            return None
+        except RPCError as error:
+            if error.status not in _GONE:
+                self._unasked_until_s = time.monotonic() + self._unasked_s
             return None
         return answer
 
