@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -76,6 +77,8 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
 def test_the_temporal_server_that_a_killed_one_left_is_ended(tmp_path: Path) -> None:
     database = tmp_path / "temporal.db"
     left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "start-dev", str(database)])
+    while b"start-dev" not in Path(f"/proc/{left.pid}/cmdline").read_bytes():
+        time.sleep(0.01)  # it is still being started
     end_leftover(Holder(1, 2, left.pid), database)
     assert left.wait(20) == -signal.SIGKILL
 

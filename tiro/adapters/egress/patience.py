@@ -21,11 +21,11 @@ class Patience:
         self._ends_at = time.monotonic() + deadline_s
 
     def check(self) -> None:
-        """Raises Transient `stopped`, or Transient `source_timeout` when the deadline has passed."""
+        """Raises Transient `stopped`, or Transient `source_timeout` when the deadline has passed; what was waited for is not its cause."""
         if self._stop.is_set():
-            raise Transient("stopped", "The result is no longer wanted.")
+            raise Transient("stopped", "The result is no longer wanted.") from None
         if time.monotonic() >= self._ends_at:
-            raise Transient("source_timeout", "The address took too long.")
+            raise Transient("source_timeout", "The address took too long.") from None
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:

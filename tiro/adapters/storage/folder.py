@@ -21,7 +21,7 @@ _UNFINISHED = ".tmp"
 _BUFFER_BYTES = 256 * 1024
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _IN_THE_WAY = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
-_TRIES = 20
+_TRIES = 1000
 """A folder that was just made may be pruned by a deletion beside us; each try makes it anew."""
 
 
