@@ -137,7 +137,8 @@ async def test_detect_gives_probabilities_per_window(engine):
 async def test_a_cancelled_call_leaves_the_engine_fit_for_the_next(engine):
     windows = windows_of(engine.id)
     call = asyncio.create_task(engine.transcribe(windows * 3, ENGLISH, US))
-    await asyncio.sleep(0.05)
+    # where a model works, a batch is under way; the others could be done by then
+    await asyncio.sleep(0.05 if engine.id in {"faster_whisper", "pocketsphinx"} else 0)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
