@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -101,7 +102,7 @@ class Recording:
         told = 0
         probe: MediaProbe | None = None
         end: PreparedEnd | None = None
-        with self._source_folder() as folder:
+        async with self._source_folder() as folder:
             path = await self._threads.run(self._local_source, job.job_id, folder)
             async with contextlib.aclosing(
                 self._threads.iterate(lambda stop: self._preparer.prepare(path, limits, job.options.diarize, stop))
@@ -144,13 +145,14 @@ class Recording:
             return msgspec.json.decode(await self._threads.run(self._blobs.get, key), type=SpanPlan)
         return plan
 
-    @contextlib.contextmanager
-    def _source_folder(self) -> Iterator[Path]:
+    @contextlib.asynccontextmanager
+    async def _source_folder(self) -> AsyncIterator[Path]:
+        """A folder in scratch, gone at the end; removing gigabytes takes a while, so a thread does it."""
         folder = Path(tempfile.mkdtemp(prefix="ingest-", dir=self._scratch))
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            await self._threads.run(partial(shutil.rmtree, folder, ignore_errors=True))
 
     def _local_source(self, job_id: str, folder: Path) -> Path:
         """The source as a file: straight from a folder store, else copied once."""
