@@ -11,7 +11,7 @@ import pytest
 
 from tests.servers.temporal import end_server, name_run, temporal_address, temporal_client, temporal_namespace
 
-TIERS = ("unit", "contract", "dialects", "workflows", "replay", "acceptance")
+TIERS = ("unit", "contract", "dialects", "workflows", "replay", "acceptance", "hostile")
 __all__ = ["temporal_address", "temporal_client", "temporal_namespace"]
 _ROOT = Path(__file__).parent
 
