@@ -1,4 +1,4 @@
-"""What all tests share: each test's tier, by its folder, and a word per tier at the end."""
+"""What all tests share: each test's tier, by its folder, and a word per tier and the tables at the end."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.dialects.jobs.promises import PROMISES
 from tests.servers.temporal import end_server, name_run, temporal_address, temporal_client, temporal_namespace
+from tests.tables import Tables, seen
 
 TIERS = ("unit", "contract", "dialects", "workflows", "replay", "acceptance", "hostile")
-__all__ = ["temporal_address", "temporal_client", "temporal_namespace"]
+__all__ = ["seen", "temporal_address", "temporal_client", "temporal_namespace"]
 _ROOT = Path(__file__).parent
 
 
@@ -22,6 +24,7 @@ def _tier(path: Path) -> str | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Tables(config, PROMISES))
     if not hasattr(config, "workerinput"):
         name_run()
 
