@@ -21,6 +21,13 @@ Answer = Response[bytes]
 """Bodies are made by us, so that what is sent is what was meant."""
 
 
+class Cors(msgspec.Struct, frozen=True):
+    """What a page of any origin may send, and which headers of an answer it may read. Cookies never: nothing here knows any."""
+
+    sent: tuple[str, ...] = ("Authorization", "Content-Type", "Idempotency-Key")
+    read: tuple[str, ...] = ("X-Request-Id", "Retry-After", "Idempotent-Replayed", "Content-Disposition")
+
+
 class Face(msgspec.Struct, frozen=True):
     """A dialect as the app sees it. `answer` words an error; `prefixes` are path segments (`/jobs` owns `/jobs` and `/jobs/x`)."""
 
@@ -29,6 +36,8 @@ class Face(msgspec.Struct, frozen=True):
     answer: Callable[[TiroError], Answer]
     document: Callable[[str], dict[str, Any]] | None = None
     """Public URL -> its OpenAPI document."""
+    cors: Cors | None = None
+    """None: browsers keep its answers from pages of other origins."""
 
 
 def owner(faces: Sequence[Face], path: str) -> Face:
@@ -67,6 +76,5 @@ def file_answer(body: bytes, media_type: str, headers: Mapping[str, str] | None 
 
 def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
     """JSON, UTF-8."""
-    return Response(
-        msgspec.json.encode(value), status_code=status, headers=dict(headers or {}), media_type="application/json"
-    )
+    said = {"content-type": "application/json", **(headers or {})}
+    return Response(msgspec.json.encode(value), status_code=status, headers=said)

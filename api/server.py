@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
+import h11
 import uvicorn
-from litestar.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from api.edge import Edge
 
 
 class PatientProtocol(H11Protocol):
@@ -31,6 +33,23 @@ class PatientProtocol(H11Protocol):
         self._calm()
         super().connection_lost(exc)
 
+    def send_400_response(self, msg: str) -> None:
+        """Bytes that are no request are answered as everything else is; nothing is said in the middle of an answer."""
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            start, body = self.config.app.malformed()  # type: ignore[union-attr]  # server_config takes nothing but an Edge
+            headers = [*self.server_state.default_headers, *start["headers"], (b"connection", b"close")]
+            for event in (
+                h11.Response(status_code=start["status"], headers=headers),
+                h11.Data(body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        if self.cycle is not None:
+            # whoever reads this body learns that no more will come; what it still answers goes nowhere
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.close()
+
     def _idle(self) -> bool:
         """No request is being answered: what comes in is headers, or a body that nobody reads any more."""
         return bool(getattr(self.cycle, "response_complete", True))
@@ -44,7 +63,7 @@ class PatientProtocol(H11Protocol):
             self._waiting = None
 
 
-def server_config(app: ASGIApp, host: str, port: int, *, stop_within_s: int = 10) -> uvicorn.Config:
+def server_config(app: Edge, host: str, port: int, *, stop_within_s: int = 10) -> uvicorn.Config:
     """Plain HTTP for loopback or for the proxy in front, which ends TLS. X-Forwarded-For moves nothing; upgrades are refused."""
     return uvicorn.Config(
         app,

@@ -8,8 +8,8 @@ import socket
 from collections.abc import Iterator
 
 import uvicorn
-from litestar import Litestar
 
+from api.edge import Edge
 from api.server import server_config
 from tiro.model.errors import Permanent
 
@@ -36,7 +36,7 @@ class _Server(uvicorn.Server):
 class Listening:
     """An app that answers on a socket between `start` and `stop`."""
 
-    def __init__(self, app: Litestar, listening: socket.socket, *, stop_within_s: int = _STOP_WITHIN_S) -> None:
+    def __init__(self, app: Edge, listening: socket.socket, *, stop_within_s: int = _STOP_WITHIN_S) -> None:
         host, port = listening.getsockname()[:2]
         self._socket = listening
         self._server = _Server(server_config(app, host, port, stop_within_s=stop_within_s))

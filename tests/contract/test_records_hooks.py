@@ -35,6 +35,18 @@ async def test_a_delivery_comes_back_as_it_went_in_and_once(records: SqlRecords)
     assert [each.event_id for each in found] == ["evt_0", "evt_1"]
 
 
+async def test_the_deliveries_of_several_jobs_come_at_once(records: SqlRecords) -> None:
+    await given(
+        records, account(), delivery(), delivery("evt_0"), delivery("evt_2", "job_2"), delivery("evt_3", "job_3")
+    )
+    found = await within(records, lambda tx: tx.hooks.of_jobs(["job_2", "job_1", "job_9"]))
+    assert {job: [each.event_id for each in events] for job, events in found.items()} == {
+        "job_1": ["evt_0", "evt_1"],
+        "job_2": ["evt_2"],
+    }
+    assert await within(records, lambda tx: tx.hooks.of_jobs([])) == {}
+
+
 async def test_attempts_are_numbered_and_the_delivery_says_where_it_stands(records: SqlRecords) -> None:
     await given(records, account(), delivery())
     first, second = _attempt(1, None, "timeout"), _attempt(2, 204, at_s=10)

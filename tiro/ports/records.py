@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
@@ -175,6 +175,10 @@ class Hooks(Protocol):
 
     async def get(self, event_id: str) -> Delivery | None: ...
     async def of_job(self, job_id: str) -> list[Delivery]: ...
+    async def of_jobs(self, job_ids: Sequence[str]) -> dict[str, list[Delivery]]:
+        """Asked once for all of them: job -> its deliveries, oldest first; jobs without any are left out."""
+        ...
+
     async def record(self, attempt: Attempt, state: DeliveryState, next_attempt_at: datetime | None) -> Delivery | None:
         """Write an attempt (numbered; the same number twice is one) and the delivery's state; None when there is none."""
         ...

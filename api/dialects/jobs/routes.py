@@ -12,13 +12,12 @@ from api.dialects.jobs import translate
 from api.dialects.jobs.faults import answer
 from api.dialects.jobs.openapi import document
 from api.dialects.jobs.wire import FORMATS, JobFields, JobsPage, RefreshRequest, TokenAnswer, TokenRequest
-from api.faces import Answer, Face, HttpRequest, file_answer, json_answer
+from api.faces import Answer, Cors, Face, HttpRequest, file_answer, json_answer
 from api.identity import Identity, Tokens
 from api.limiter import Limiter
 from api.uploads import Uploads
 from tiro.model.account import Account
 from tiro.model.errors import Conflict, Invalid, NotFound
-from tiro.model.hook import Delivery
 from tiro.model.job import Job
 from tiro.model.request import JobRequest, Source, UploadedSource
 from tiro.services.accounts import digest
@@ -31,7 +30,7 @@ def face(house: House, config: ApiConfig, identity: Identity, uploads: Uploads) 
     """The dialect as the app takes it in."""
     auth = AuthRoutes(house, config, identity)
     jobs = JobRoutes(house, config, identity, uploads)
-    return Face(PREFIXES, (*auth.handlers(), *jobs.handlers()), answer, document)
+    return Face(PREFIXES, (*auth.handlers(), *jobs.handlers()), answer, document, cors=Cors())
 
 
 class AuthRoutes:
@@ -100,7 +99,8 @@ class JobRoutes:
         )
         shown = found[: asked.limit]
         more = len(found) > asked.limit
-        items = [translate.job_answer(job, self._house.jobs.progress(job), await self._events(job)) for job in shown]
+        events = await self._house.jobs.events(shown)
+        items = [translate.job_answer(job, self._house.jobs.progress(job), events.get(job.job_id, [])) for job in shown]
         return json_answer(JobsPage(items, translate.cursor_of(shown[-1]) if more else None))
 
     async def show(self, request: HttpRequest, job_id: FromPath[str]) -> Answer:
@@ -126,10 +126,9 @@ class JobRoutes:
             raise self._not_ready(job)
         if wanted == "json":
             transcript = await self._house.jobs.transcript(job)
-            return json_answer(translate.transcript_answer(transcript))
+            return json_answer(translate.transcript_answer(transcript), headers=_attached(f"{job.job_id}.json"))
         made = await self._house.jobs.rendered(job, wanted)
-        headers = {"Content-Disposition": f'attachment; filename="{made.name}"'}
-        return file_answer(made.body, made.media_type, headers)
+        return file_answer(made.body, made.media_type, _attached(made.name))
 
     async def _from_form(self, request: HttpRequest, account: Account, overage: bool) -> Job:
         async with self._uploads.receive(request, account) as upload:
@@ -195,13 +194,8 @@ class JobRoutes:
         progress = self._house.jobs.progress(job)
         wait_s = translate.retry_after_s(job, progress)
         headers = {} if wait_s is None else {"Retry-After": str(wait_s)}
-        return json_answer(translate.job_answer(job, progress, await self._events(job)), status, headers)
-
-    async def _events(self, job: Job) -> list[Delivery]:
-        """Nothing to ask for where there can be none."""
-        if job.webhook_url is None or not job.ended:
-            return []
-        return [delivery for delivery, _ in await self._house.jobs.deliveries(job.job_id)]
+        events = await self._house.jobs.events([job])
+        return json_answer(translate.job_answer(job, progress, events.get(job.job_id, [])), status, headers)
 
     def _not_ready(self, job: Job) -> Conflict:
         wait_s = translate.retry_after_s(job, self._house.jobs.progress(job))
@@ -209,6 +203,11 @@ class JobRoutes:
 
 
 _PRIVATE = {"Cache-Control": "no-store"}
+
+
+def _attached(name: str) -> dict[str, str]:
+    """Saved, never shown as a page. `name` is made of an id of ours: nothing in it needs quoting."""
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
 def _token_answer(tokens: Tokens) -> TokenAnswer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -29,9 +30,16 @@ class SqlHooks:
         return None if row is None else read(Delivery, row)
 
     async def of_job(self, job_id: str) -> list[Delivery]:
-        query = select(deliveries).where(deliveries.c.job_id == job_id)
-        rows = await self._rows.all(query.order_by(deliveries.c.created_at, deliveries.c.event_id))
-        return [read(Delivery, row) for row in rows]
+        return (await self.of_jobs([job_id])).get(job_id, [])
+
+    async def of_jobs(self, job_ids: Sequence[str]) -> dict[str, list[Delivery]]:
+        found: dict[str, list[Delivery]] = {}
+        if job_ids:
+            query = select(deliveries).where(deliveries.c.job_id.in_(job_ids))
+            for row in await self._rows.all(query.order_by(deliveries.c.created_at, deliveries.c.event_id)):
+                delivery = read(Delivery, row)
+                found.setdefault(delivery.job_id, []).append(delivery)
+        return found
 
     async def record(self, attempt: Attempt, state: DeliveryState, next_attempt_at: datetime | None) -> Delivery | None:
         """An attempt made again under its number replaces what it found. `delivered` and `stopped` are not taken back to `pending`."""
