@@ -35,15 +35,16 @@ class Tables:
         for item in items:
             for name in _MARKS:
                 for mark in item.iter_markers(name):
-                    self._check(item, mark)
                     item.user_properties.append((name, list(mark.args)))
 
-    def _check(self, item: pytest.Item, mark: pytest.Mark) -> None:
-        unknown = [line for line in mark.args if line not in self._promises] if mark.name == "promise" else []
-        if unknown or not mark.args or mark.kwargs:
-            raise pytest.UsageError(f"{item.nodeid}: {mark.name} with {unknown or 'other than its plain arguments'}")
-        if mark.name == "hostile_input" and len(mark.args) != 3:
-            raise pytest.UsageError(f"{item.nodeid}: hostile_input takes number, what and expected")
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """A slip of the pen in a mark is an error of its test."""
+        for mark in item.iter_markers("promise"):
+            unknown = [line for line in mark.args if line not in self._promises]
+            assert mark.args, "a promise without a line"
+            assert not unknown, f"nobody promised {unknown}"
+        for mark in item.iter_markers("hostile_input"):
+            assert len(mark.args) == 3, "hostile_input takes number, what and expected"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Failed once is failed; passed is the test itself; a skipped test keeps nothing."""
@@ -105,7 +106,7 @@ class Tables:
         if tested or self._untested:
             to.section("promises")
         for line, what in self._promises.items():
-            ended = tested.get(line, [])
+            ended = tested[line]
             if ended or line in self._untested:
                 word = "BROKEN" if "failed" in ended else "kept" if ended else "untested"
                 to.write_line(f"{line:>4}  {word:<8}  {len(ended):>3} tests  {what}", red=word != "kept")

@@ -105,7 +105,8 @@ def test_hostile_inputs_are_told_in_order(tmp_path: Path) -> None:
 
 
 def test_an_unknown_line_is_no_promise(tmp_path: Path) -> None:
-    """A slip of the pen does not make a line look tested."""
-    code, lines = _run(tmp_path, test_a=_KEPT.replace("J2", "J99"))
-    assert code == pytest.ExitCode.USAGE_ERROR or any("J99" in line for line in lines)
-    assert not any("kept" in line for line in lines)
+    """A slip of the pen is an error, in any process, and does not make a line look tested."""
+    code, lines = _run(tmp_path, "-n", "2", "test_a.py", test_a=_KEPT.replace("J2", "J99"))
+    assert code == 1
+    assert any("nobody promised ['J99']" in line for line in lines)
+    assert [line for line in lines if line.startswith("J")] == ["J1 BROKEN 2 tests the first"]
