@@ -25,21 +25,23 @@ async def _status(api: Api, credential: str) -> tuple[int, str]:
     return answer.status_code, answer.json().get("error", "")
 
 
+@pytest.mark.promise("J12")
 async def test_a_key_becomes_two_tokens(api: Api) -> None:
-    """J12."""
     told = await _tokens(api)
     assert set(told) == {"access_token", "refresh_token", "token_type", "expires_in", "refresh_expires_in"}
     assert (told["token_type"], told["expires_in"], told["refresh_expires_in"]) == ("Bearer", 3600, 2592000)
     assert (await _status(api, told["access_token"]))[0] == 200
 
 
+@pytest.mark.promise("J15")
 async def test_the_key_itself_is_a_credential(api: Api) -> None:
-    """J15: either works."""
+    """Either works."""
     assert (await _status(api, api.key))[0] == 200
 
 
+@pytest.mark.promise("J1", "J12")
 async def test_the_refresh_token_lives_its_thirty_days(make_api: ApiMaker) -> None:
-    """J1, J12: used often it stays the same; access ends after 61 minutes, refresh after 31 days."""
+    """Used often it stays the same; access ends after 61 minutes, refresh after 31 days."""
     clock = SetClock(SystemClock().now())
     api = await make_api(change=lambda house: msgspec.structs.replace(house, clock=clock))
     told = await _tokens(api)
@@ -57,8 +59,9 @@ async def test_the_refresh_token_lives_its_thirty_days(make_api: ApiMaker) -> No
     assert (late.status_code, late.json()["error"]) == (401, "invalid_refresh_token")
 
 
+@pytest.mark.promise("J15")
 async def test_revoking_a_key_ends_its_tokens(api: Api) -> None:
-    """J15: at once, access and refresh alike."""
+    """At once, access and refresh alike."""
     told = await _tokens(api)
     key = (await api.house.accounts.keys(api.account.account_id))[0]
     await api.house.accounts.revoke_key(key.key_id)
@@ -68,8 +71,9 @@ async def test_revoking_a_key_ends_its_tokens(api: Api) -> None:
     assert (late.status_code, late.json()["error"]) == (401, "invalid_refresh_token")
 
 
+@pytest.mark.promise("J15")
 async def test_every_plan_has_the_same_surface(make_api: ApiMaker) -> None:
-    """J15: Free diarizes, takes addresses and webhooks."""
+    """Free diarizes, takes addresses and webhooks."""
     api = await make_api(plan="free")
     fields = {"source_url": "https://93.184.215.14/a", "diarize": True, "webhook_url": "https://93.184.215.14/h"}
     assert (await api.http.post("/jobs", json=fields)).status_code == 202
@@ -112,15 +116,16 @@ FORGERIES: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
+@pytest.mark.promise("J13")
 async def test_forged_credentials_are_refused(api: Api, forgery: str) -> None:
-    """J13: 401 with a code and WWW-Authenticate."""
+    """401 with a code and WWW-Authenticate."""
     answer = await api.http.get("/jobs", headers=api.bearer(FORGERIES[forgery]()))
     assert (answer.status_code, answer.json()["error"]) in {(401, "invalid_token"), (401, "invalid_api_key")}
     assert f'error="{answer.json()["error"]}"' in answer.headers["www-authenticate"]
 
 
+@pytest.mark.promise("J13")
 async def test_a_refresh_token_is_no_access_token(api: Api) -> None:
-    """J13."""
     told = await _tokens(api)
     assert await _status(api, told["refresh_token"]) == (401, "invalid_token")
     answer = await api.http.post("/auth/refresh", json={"refresh_token": told["access_token"]})
@@ -136,8 +141,9 @@ async def test_a_refresh_token_is_no_access_token(api: Api) -> None:
         ([("Authorization", "Bearer {key}"), ("Authorization", "Bearer {key}")], "invalid_token"),
     ],
 )
+@pytest.mark.promise("J13")
 async def test_missing_is_not_invalid(api: Api, headers: list[tuple[str, str]], code: str) -> None:
-    """J13: and two Authorization headers are none."""
+    """Two Authorization headers are none."""
     del api.http.headers["Authorization"]
     answer = await api.http.get("/jobs", headers=[(name, value.format(key=api.key)) for name, value in headers])
     assert (answer.status_code, answer.json()["error"]) == (401, code)
@@ -150,8 +156,9 @@ async def test_the_scheme_may_be_written_small(api: Api) -> None:
     assert answer.status_code == 200
 
 
+@pytest.mark.promise("J14")
 async def test_keys_are_exchanged_ten_times_a_minute(api: Api) -> None:
-    """J14: the eleventh is a 429 with Retry-After; refreshing goes on."""
+    """The eleventh is a 429 with Retry-After; refreshing goes on."""
     told = await _tokens(api)
     for _ in range(9):
         await _tokens(api)
@@ -161,8 +168,9 @@ async def test_keys_are_exchanged_ten_times_a_minute(api: Api) -> None:
     assert (await api.http.post("/auth/refresh", json={"refresh_token": told["refresh_token"]})).status_code == 200
 
 
+@pytest.mark.promise("J14")
 async def test_a_peer_guesses_thirty_keys_a_minute(api: Api) -> None:
-    """J14: whatever it says in X-Forwarded-For."""
+    """Whatever it says in X-Forwarded-For."""
     statuses = [
         (
             await api.http.post(

@@ -28,14 +28,16 @@ _COMMANDS = [
 ]
 
 
+@pytest.mark.promise("J46")
 def test_every_route_has_a_curl() -> None:
-    """J46: none of the examples is lost by the way in which they are found here."""
+    """None of the examples is lost by the way in which they are found here."""
     assert len(_COMMANDS) == 10
 
 
 @pytest.mark.parametrize("number", range(10))
+@pytest.mark.promise("J46", "J49")
 async def test_the_examples_run(api: Api, tmp_path: Path, number: int) -> None:
-    """J46, J49: each curl, after the lines at the top, against a server with a finished (or, to stop one, a waiting) job."""
+    """Each curl, after the lines at the top, against a server with a finished (or, to stop one, a waiting) job."""
     command = _COMMANDS[number]
     job_id = await api.submit()
     if "cancel" not in command:
@@ -55,8 +57,9 @@ async def test_the_examples_run(api: Api, tmp_path: Path, number: int) -> None:
     assert said or list(tmp_path.glob("*.docx"))
 
 
+@pytest.mark.promise("J46")
 def test_the_verify_snippet_verifies() -> None:
-    """J46: the code as it stands, on a body that we signed; one bit more and it does not."""
+    """The code as it stands, on a body that we signed; one bit more and it does not."""
     snippet = re.search(r"```python\n(import hmac.*?)```", TEXT, re.DOTALL)
     assert snippet is not None
     names: dict[str, Any] = {}
@@ -67,8 +70,9 @@ def test_the_verify_snippet_verifies() -> None:
     assert not names["verified"]("whsec_x", body + b" ", signature)
 
 
+@pytest.mark.promise("J46")
 def test_every_error_is_described() -> None:
-    """J46: code and status of the whole table, but for the answer that nobody reads."""
+    """Code and status of the whole table, but for the answer that nobody reads."""
     for code, fault in FAULTS.items():
         if code not in {"client_gone", "source_deleted"}:
             assert re.search(rf"^\| {fault.status} \| .*`{code}`", TEXT, re.MULTILINE), code

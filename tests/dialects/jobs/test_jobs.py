@@ -14,8 +14,9 @@ FIELDS = (
 ).split()
 
 
+@pytest.mark.promise("J28", "J30")
 async def test_a_job_shows_all_its_fields(api: Api) -> None:
-    """J28, J30: what is not known is null."""
+    """What is not known is null."""
     job_id = await api.submit()
     answer = await api.http.get(f"/jobs/{job_id}")
     told = answer.json()
@@ -24,8 +25,9 @@ async def test_a_job_shows_all_its_fields(api: Api) -> None:
     assert 1 <= int(answer.headers["retry-after"]) <= 15
 
 
+@pytest.mark.promise("J29")
 async def test_a_running_job_says_when_to_look_again(api: Api) -> None:
-    """J29: Retry-After follows the estimate; progress goes by spans."""
+    """Retry-After follows the estimate; progress goes by spans."""
     job_id = await api.submit()
     await api.run_until(job_id, spans_done=1)
     answer = await api.http.get(f"/jobs/{job_id}")
@@ -35,8 +37,9 @@ async def test_a_running_job_says_when_to_look_again(api: Api) -> None:
     assert 1 <= int(answer.headers["retry-after"]) <= 15
 
 
+@pytest.mark.promise("J29", "J33")
 async def test_an_ended_job_has_no_retry_after(api: Api) -> None:
-    """J29, J33: billed seconds are the decoded ones."""
+    """Billed seconds are the decoded ones."""
     job_id = await api.submit()
     await api.complete(job_id)
     answer = await api.http.get(f"/jobs/{job_id}")
@@ -46,8 +49,9 @@ async def test_an_ended_job_has_no_retry_after(api: Api) -> None:
     assert (told["engine"], told["fallback"], told["stage"]) == ("scripted_primary", False, "ended")
 
 
+@pytest.mark.promise("J23")
 async def test_a_failed_job_says_why(api: Api) -> None:
-    """J23: 200 with the code in `error`."""
+    """200 with the code in `error`."""
     job_id = await api.submit()
     await api.fail(job_id, "quota_exceeded", overage_allowed=False)
     answer = await api.http.get(f"/jobs/{job_id}")
@@ -55,8 +59,8 @@ async def test_a_failed_job_says_why(api: Api) -> None:
     assert answer.json()["message"]
 
 
+@pytest.mark.promise("J30", "J35")
 async def test_a_job_with_a_webhook_shows_how_it_fares(api: Api) -> None:
-    """J30, J35."""
     job_id = await api.submit(webhook_url="https://93.184.215.14/hook")
     assert (await api.http.get(f"/jobs/{job_id}")).json()["webhook"]["status"] == "waiting"
     await api.complete(job_id)
@@ -64,31 +68,35 @@ async def test_a_job_with_a_webhook_shows_how_it_fares(api: Api) -> None:
     assert (told["status"], told["attempts"], told["last_status"]) == ("pending", 0, None)
 
 
+@pytest.mark.promise("J5")
 async def test_cancelling_twice_is_cancelling_once(api: Api) -> None:
-    """J5: 200 both times."""
+    """200 both times."""
     job_id = await api.submit()
     answers = [await api.http.post(f"/jobs/{job_id}/cancel") for _ in range(2)]
     assert [(one.status_code, one.json()["status"]) for one in answers] == [(200, "cancelled")] * 2
 
 
+@pytest.mark.promise("J5")
 async def test_an_ended_job_cannot_be_cancelled(api: Api) -> None:
-    """J5: 409 job_ended."""
+    """409 job_ended."""
     job_id = await api.submit()
     await api.complete(job_id)
     answer = await api.http.post(f"/jobs/{job_id}/cancel")
     assert (answer.status_code, answer.json()["error"], answer.json()["status"]) == (409, "job_ended", "completed")
 
 
+@pytest.mark.promise("J5")
 async def test_deleting_a_running_job_cancels_it(api: Api) -> None:
-    """J5: 202 with the job; then it is an ended job that can be deleted."""
+    """202 with the job; then it is an ended job that can be deleted."""
     job_id = await api.submit()
     first = await api.http.delete(f"/jobs/{job_id}")
     assert (first.status_code, first.json()["status"]) == (202, "cancelled")
     assert (await api.http.delete(f"/jobs/{job_id}")).status_code == 204
 
 
+@pytest.mark.promise("J5")
 async def test_deleting_an_ended_job_removes_it(api: Api) -> None:
-    """J5: 204, then 404 everywhere, and no content."""
+    """204, then 404 everywhere, and no content."""
     job_id = await api.submit()
     await api.complete(job_id)
     gone = await api.http.delete(f"/jobs/{job_id}")
@@ -118,8 +126,9 @@ async def test_odd_ids_are_unknown(api: Api, job_id: str) -> None:
     assert (await api.http.get(f"/jobs/{job_id}")).status_code == 404
 
 
+@pytest.mark.promise("J4")
 async def test_the_list_pages_by_last_change(api: Api) -> None:
-    """J4: newest change first; cursor after cursor shows each job once."""
+    """Newest change first; cursor after cursor shows each job once."""
     ids = [await api.submit() for _ in range(5)]
     await api.complete(ids[0])
     seen: list[str] = []
@@ -133,8 +142,9 @@ async def test_the_list_pages_by_last_change(api: Api) -> None:
     assert seen == [ids[0], *reversed(ids[1:])]
 
 
+@pytest.mark.promise("J4")
 async def test_the_list_finds_what_was_missed(api: Api) -> None:
-    """J4: status and since (RFC 3339 or unix seconds) compare the last change of status."""
+    """Status and since (RFC 3339 or unix seconds) compare the last change of status."""
     early, late = await api.submit(), await api.submit()
     await api.complete(early)
     ended_at = (await api.house.jobs.get(early)).changed_at
@@ -158,7 +168,7 @@ async def test_the_list_finds_what_was_missed(api: Api) -> None:
         *((f"status={bad}", "status") for bad in ("done", "", "Completed")),
     ],
 )
+@pytest.mark.promise("J4")
 async def test_odd_queries_are_a_400(api: Api, query: str, param: str) -> None:
-    """J4."""
     answer = await api.http.get(f"/jobs?{query}")
     assert (answer.status_code, answer.json()["error"], answer.json()["param"]) == (400, "invalid_request", param)

@@ -18,8 +18,9 @@ def _objects(api: Api, job_id: str = "") -> int:
     return len(list(api.house.blobs.list(job_prefix(job_id) if job_id else "jobs/")))
 
 
+@pytest.mark.promise("J16", "J18")
 async def test_a_file_becomes_a_job(api: Api) -> None:
-    """J16, J18: 202 with id, status and RFC 3339 time in UTC."""
+    """202 with id, status and RFC 3339 time in UTC."""
     answer = await api.http.post("/jobs", files=_file(), data={"language": "en", "diarize": "0"})
     assert answer.status_code == 202
     told = answer.json()
@@ -34,8 +35,8 @@ async def test_a_file_becomes_a_job(api: Api) -> None:
 
 
 @pytest.mark.parametrize("options_first", [True, False])
+@pytest.mark.promise("J16")
 async def test_options_may_stand_before_or_after_the_file(api: Api, options_first: bool) -> None:
-    """J16."""
     option = b'--b\r\nContent-Disposition: form-data; name="diarize"\r\n\r\nfalse\r\n'
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
     file = head + tone_wav(1.0) + b"\r\n"
@@ -45,8 +46,9 @@ async def test_options_may_stand_before_or_after_the_file(api: Api, options_firs
     assert (await api.house.jobs.get(answer.json()["job_id"])).options.diarize is False
 
 
+@pytest.mark.promise("J16", "J41")
 async def test_an_address_becomes_a_job(api: Api) -> None:
-    """J16, J41: JSON with source_url; the address is kept sealed."""
+    """JSON with source_url; the address is kept sealed."""
     address = "https://93.184.215.14/interview.mp3?signature=sesame"
     answer = await api.http.post("/jobs", json={"source_url": address, "unknown": [1]})
     assert answer.status_code == 202, answer.text
@@ -54,8 +56,9 @@ async def test_an_address_becomes_a_job(api: Api) -> None:
     assert b"sesame" not in str(job).encode()
 
 
+@pytest.mark.promise("J16")
 async def test_an_address_may_come_in_a_form(api: Api) -> None:
-    """J16: exactly one of file and source_url, whatever the form of the request."""
+    """Exactly one of file and source_url, whatever the form of the request."""
     answer = await api.http.post("/jobs", files={"source_url": (None, "https://93.184.215.14/a.mp3")})
     assert answer.status_code == 202
 
@@ -82,8 +85,9 @@ async def test_an_address_may_come_in_a_form(api: Api) -> None:
         ),
     ],
 )
+@pytest.mark.promise("J16", "J27", "J36")
 async def test_wrong_fields_are_named(api: Api, fields: dict[str, object], code: str, param: str) -> None:
-    """J16, J27, J36: 400 with the field's name, and no job."""
+    """400 with the field's name, and no job."""
     answer = await api.http.post("/jobs", json=fields)
     assert answer.status_code == 400
     assert (answer.json()["error"], answer.json()["param"]) == (code, param)
@@ -131,8 +135,9 @@ async def test_of_a_key_that_comes_twice_the_last_one_holds(api: Api) -> None:
         {"Content-Type": "application/json", "Content-Encoding": "gzip"},
     ],
 )
+@pytest.mark.promise("J16")
 async def test_another_content_type_is_not_the_files_fault(api: Api, headers: dict[str, str]) -> None:
-    """J16: 415 unsupported_media_type, not invalid_audio."""
+    """415 unsupported_media_type, not invalid_audio."""
     answer = await api.http.post("/jobs", content=b"x", headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (415, "unsupported_media_type")
 
@@ -141,39 +146,41 @@ async def test_another_content_type_is_not_the_files_fault(api: Api, headers: di
     ("data", "reason"),
     [(b"", "empty_audio"), (tone_wav(2.0, level=0.0), "empty_audio"), (b"<html>" * 99, "unsupported_format")],
 )
+@pytest.mark.promise("J11")
 async def test_a_bad_file_is_refused_at_once(api: Api, data: bytes, reason: str) -> None:
-    """J11: 415 invalid_audio with its reason; nothing stays behind."""
+    """415 invalid_audio with its reason; nothing stays behind."""
     answer = await api.http.post("/jobs", files={"file": ("a.mp3", data)})
     assert (answer.status_code, answer.json()["error"], answer.json()["reason"]) == (415, "invalid_audio", reason)
     assert _objects(api) == 0
     assert (await api.http.get("/jobs")).json()["jobs"] == []
 
 
+@pytest.mark.promise("J19")
 async def test_too_long_a_recording_is_refused_at_once(make_api: ApiMaker) -> None:
-    """J19: 30 minutes on Free, as the header tells."""
+    """30 minutes on Free, as the header tells."""
     api = await make_api(plan="free")
     answer = await api.http.post("/jobs", files={"file": ("a.wav", tone_wav(1900, rate_hz=4000))})
     assert answer.status_code == 415, answer.text
     assert answer.json()["reason"] == "duration_exceeds_limit"
 
 
+@pytest.mark.promise("J16")
 async def test_two_files_are_one_too_many(api: Api) -> None:
-    """J16."""
     two = [("file", ("a.wav", tone_wav(1.0))), ("file", ("b.wav", tone_wav(1.0)))]
     answer = await api.http.post("/jobs", files=two)
     assert (answer.status_code, answer.json()["param"]) == (400, "file")
     assert _objects(api) == 0
 
 
+@pytest.mark.promise("J16")
 async def test_a_file_and_an_address_are_one_too_many(api: Api) -> None:
-    """J16."""
     answer = await api.http.post("/jobs", files=_file(), data={"source_url": "https://93.184.215.14/a"})
     assert answer.status_code == 400
     assert _objects(api) == 0
 
 
+@pytest.mark.promise("J16")
 async def test_a_text_field_named_file_is_no_file(api: Api) -> None:
-    """J16."""
     answer = await api.http.post("/jobs", files={"file": (None, "not a file")})
     assert (answer.status_code, answer.json()["param"]) == (400, "file")
 
@@ -187,8 +194,9 @@ async def test_the_files_name_is_not_kept(api: Api, name: str) -> None:
     assert [one.key for one in api.house.blobs.list("jobs/")] == [f"jobs/{job_id}/source"]
 
 
+@pytest.mark.promise("J21", "J22")
 async def test_spent_minutes_are_a_402_that_says_what_to_do(make_api: ApiMaker) -> None:
-    """J21, J22: overage_allowed, minutes left and needed, and when they begin anew."""
+    """Overage_allowed, minutes left and needed, and when they begin anew."""
     api = await make_api(plan="free", unmetered=False)
     first = await api.http.post("/jobs", files={"file": ("a.wav", tone_wav(1790, rate_hz=4000))})
     second = await api.http.post("/jobs", files={"file": ("a.wav", tone_wav(1790, rate_hz=4000))})
@@ -201,8 +209,9 @@ async def test_spent_minutes_are_a_402_that_says_what_to_do(make_api: ApiMaker) 
     assert _objects(api) == 2
 
 
+@pytest.mark.promise("J22")
 async def test_overage_is_open_where_it_is_switched_on_and_asked_for(make_api: ApiMaker) -> None:
-    """J22: 402 with overage_allowed true; the same again with ?accept_overage=true is taken."""
+    """402 with overage_allowed true; the same again with ?accept_overage=true is taken."""
     api = await make_api(plan="pro", unmetered=False)
     await api.house.accounts.change(api.account.account_id, overage=True)
     async with api.house.records.begin() as tx:
@@ -218,14 +227,15 @@ async def test_overage_is_open_where_it_is_switched_on_and_asked_for(make_api: A
 
 
 @pytest.mark.parametrize("value", ["", "maybe", "2"])
+@pytest.mark.promise("J22")
 async def test_accept_overage_is_true_or_false(api: Api, value: str) -> None:
-    """J22."""
     answer = await api.http.post(f"/jobs?accept_overage={value}", json={"source_url": "https://93.184.215.14/a"})
     assert (answer.status_code, answer.json()["param"]) == (400, "accept_overage")
 
 
+@pytest.mark.promise("J39")
 async def test_without_queueing_the_slots_are_the_limit(make_api: ApiMaker) -> None:
-    """J39: 429 with Retry-After, before the body is read."""
+    """429 with Retry-After, before the body is read."""
     api = await make_api(plan="free")
     await api.submit()
     await api.submit()
@@ -236,8 +246,9 @@ async def test_without_queueing_the_slots_are_the_limit(make_api: ApiMaker) -> N
     assert int(answer.headers["retry-after"]) >= 1
 
 
+@pytest.mark.promise("J24")
 async def test_a_job_is_taken_while_temporal_is_away(api: Api) -> None:
-    """J24: late, not lost; and started once when it is back."""
+    """Late, not lost; and started once when it is back."""
     api.orchestrator.away = True
     job_id = await api.submit()
     api.orchestrator.away = False
@@ -245,8 +256,9 @@ async def test_a_job_is_taken_while_temporal_is_away(api: Api) -> None:
     assert list(api.orchestrator.launched) == [(job_id, 1)]
 
 
+@pytest.mark.promise("J10")
 async def test_the_relay_starts_what_was_ordered(api: Api) -> None:
-    """J10: nobody asks; the bell rings with the commit."""
+    """Nobody asks; the bell rings with the commit."""
     import asyncio
 
     job_id = await api.submit()

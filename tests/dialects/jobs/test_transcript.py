@@ -14,8 +14,9 @@ TYPES = {
 }
 
 
+@pytest.mark.promise("J31", "J33")
 async def test_json_is_the_default_and_complete(api: Api) -> None:
-    """J31, J33: the documented keys, words with times, numbers rounded to 3 and 2 digits."""
+    """The documented keys, words with times, numbers rounded to 3 and 2 digits."""
     job_id = await api.submit()
     await api.complete(job_id)
     plain = await api.http.get(f"/jobs/{job_id}/transcript")
@@ -38,8 +39,9 @@ async def test_json_is_the_default_and_complete(api: Api) -> None:
 
 
 @pytest.mark.parametrize("name", TYPES)
+@pytest.mark.promise("J32")
 async def test_files_come_as_files(api: Api, name: str) -> None:
-    """J32: type, attachment with a safe name, nosniff."""
+    """Type, attachment with a safe name, nosniff."""
     job_id = await api.submit()
     await api.complete(job_id)
     answer = await api.http.get(f"/jobs/{job_id}/transcript?format={name}")
@@ -51,16 +53,17 @@ async def test_files_come_as_files(api: Api, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "pdf", "JSON", "../json"])
+@pytest.mark.promise("J31")
 async def test_an_unknown_format_names_the_known_ones(api: Api, name: str) -> None:
-    """J31."""
     job_id = await api.submit()
     answer = await api.http.get(f"/jobs/{job_id}/transcript?format={name}")
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_format")
     assert answer.json()["formats"] == ["json", "txt", "srt", "vtt", "docx"]
 
 
+@pytest.mark.promise("J31")
 async def test_before_the_end_there_is_no_transcript(api: Api) -> None:
-    """J31: 409 not_ready with Retry-After and the status."""
+    """409 not_ready with Retry-After and the status."""
     job_id = await api.submit()
     answer = await api.http.get(f"/jobs/{job_id}/transcript")
     assert (answer.status_code, answer.json()["error"], answer.json()["status"]) == (409, "not_ready", "queued")
@@ -78,8 +81,8 @@ async def test_before_the_end_there_is_no_transcript(api: Api) -> None:
         ("source_unavailable", "http_status", 422),
     ],
 )
+@pytest.mark.promise("J23", "J24", "J31")
 async def test_a_failed_job_answers_with_its_own_code(api: Api, code: str, reason: str | None, status: int) -> None:
-    """J23, J24, J31."""
     job_id = await api.submit()
     await api.fail(job_id, code, reason)
     answer = await api.http.get(f"/jobs/{job_id}/transcript?format=txt")
@@ -87,8 +90,9 @@ async def test_a_failed_job_answers_with_its_own_code(api: Api, code: str, reaso
     assert answer.json().get("reason") == reason
 
 
+@pytest.mark.promise("J31")
 async def test_a_cancelled_job_has_none(api: Api) -> None:
-    """J31: 409 job_cancelled."""
+    """409 job_cancelled."""
     job_id = await api.submit()
     await api.http.post(f"/jobs/{job_id}/cancel")
     answer = await api.http.get(f"/jobs/{job_id}/transcript")

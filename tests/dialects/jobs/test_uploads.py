@@ -154,8 +154,9 @@ async def test_slow_json_is_ended(make_api: ApiMaker) -> None:
     assert _status(await api.raw(_request(api, 100, "application/json") + b"{")) == 408
 
 
+@pytest.mark.promise("J19")
 async def test_an_announced_size_over_the_cap_is_refused_before_the_body(make_api: ApiMaker) -> None:
-    """J19: 413 file_too_large with limit_bytes, although not a byte of the body was sent."""
+    """413 file_too_large with limit_bytes, although not a byte of the body was sent."""
     api = await make_api(plan="free")
     answer = await api.raw(_request(api, 200 << 20))
     assert _status(answer) == 413
@@ -164,16 +165,18 @@ async def test_an_announced_size_over_the_cap_is_refused_before_the_body(make_ap
     await _nothing_stays(api)
 
 
+@pytest.mark.promise("J19")
 async def test_a_client_that_sends_all_first_reads_the_refusal(make_api: ApiMaker) -> None:
-    """J19: the connection is not torn down under it."""
+    """The connection is not torn down under it."""
     api = await make_api(plan="free")
 
     status, body = await asyncio.to_thread(_send, api, bytes(101 << 20))
     assert (status, b"file_too_large" in body) == (413, True)
 
 
+@pytest.mark.promise("J19")
 async def test_a_chunked_file_over_the_cap_is_refused_while_it_comes(make_api: ApiMaker) -> None:
-    """J19: counted, not believed; no more than the cap is ever stored."""
+    """Counted, not believed; no more than the cap is ever stored."""
     api = await make_api(plan="free")
 
     pieces = iter([HEAD, *([bytes(1 << 20)] * 101), TAIL])

@@ -51,8 +51,9 @@ async def test_keys_are_shown_once(api: Api) -> None:
         assert (await admin.delete(f"/keys/{new.key.key_id}")).status_code == 404
 
 
+@pytest.mark.promise("J2", "J37")
 async def test_a_webhook_secret_is_changed_in_two_steps(api: Api) -> None:
-    """J2, J37: next is made and shown, then activated."""
+    """Next is made and shown, then activated."""
     path = f"/accounts/{api.account.account_id}/webhook-secret"
 
     def secret(content: bytes) -> str:
@@ -114,8 +115,9 @@ async def test_what_is_not_there_is_a_404(api: Api, path: str) -> None:
         assert msgspec.json.decode(answer.content, type=wire.Trouble).message
 
 
+@pytest.mark.promise("J38")
 async def test_an_event_under_way_is_not_replayed(api: Api) -> None:
-    """J38: 409 while it is pending; an unknown one is a 404."""
+    """409 while it is pending; an unknown one is a 404."""
     job_id = await api.submit(webhook_url="https://93.184.215.14/hook")
     await api.complete(job_id)
     async with api.admin() as admin:

@@ -77,8 +77,9 @@ async def test_health_needs_no_key_and_asks_the_database(make_api: ApiMaker) -> 
     assert (answer.status_code, answer.json()) == (503, {"status": "database_unavailable"})
 
 
+@pytest.mark.promise("J24")
 async def test_a_store_that_is_away_is_a_503(make_api: ApiMaker) -> None:
-    """J24: transient_error with Retry-After; what exactly is away is not told."""
+    """Transient_error with Retry-After; what exactly is away is not told."""
 
     class Away:
         async def get(self, *_: object) -> object:
@@ -91,8 +92,9 @@ async def test_a_store_that_is_away_is_a_503(make_api: ApiMaker) -> None:
     assert "10.0.0.7" not in answer.text
 
 
+@pytest.mark.promise("J50")
 async def test_a_websocket_finds_nothing(api: Api) -> None:
-    """J50: a clean 404."""
+    """A clean 404."""
     answer = await api.raw(
         f"GET /jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.key}\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
@@ -100,8 +102,9 @@ async def test_a_websocket_finds_nothing(api: Api) -> None:
     assert answer.startswith(b"HTTP/1.1 404 ")
 
 
+@pytest.mark.promise("J49")
 async def test_the_document_names_every_route(api: Api) -> None:
-    """J49: without a key; each route that is served is in it, and the other way round."""
+    """Without a key; each route that is served is in it, and the other way round."""
     document = (await api.http.get("/openapi.json", headers={"Authorization": ""})).json()
     told = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     assert told == {
@@ -122,8 +125,9 @@ async def test_the_document_names_every_route(api: Api) -> None:
     assert document["servers"] == [{"url": "https://tiro.example"}]
 
 
+@pytest.mark.promise("J49")
 async def test_the_page_needs_nothing_from_elsewhere(api: Api) -> None:
-    """J49: no scripts, no key, no other host."""
+    """No scripts, no key, no other host."""
     answer = await api.http.get("/docs", headers={"Authorization": ""})
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "<script" not in answer.text
