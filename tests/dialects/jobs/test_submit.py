@@ -196,7 +196,7 @@ async def test_the_files_name_is_not_kept(api: Api, name: str) -> None:
 
 @pytest.mark.promise("J21", "J22")
 async def test_spent_minutes_are_a_402_that_says_what_to_do(make_api: ApiMaker) -> None:
-    """Overage_allowed, minutes left and needed, and when they begin anew."""
+    """It says overage_allowed, minutes left and needed, and when they begin anew."""
     api = await make_api(plan="free", unmetered=False)
     first = await api.http.post("/jobs", files={"file": ("a.wav", tone_wav(1790, rate_hz=4000))})
     second = await api.http.post("/jobs", files={"file": ("a.wav", tone_wav(1790, rate_hz=4000))})

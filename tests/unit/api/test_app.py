@@ -79,7 +79,7 @@ async def test_health_needs_no_key_and_asks_the_database(make_api: ApiMaker) -> 
 
 @pytest.mark.promise("J24")
 async def test_a_store_that_is_away_is_a_503(make_api: ApiMaker) -> None:
-    """Transient_error with Retry-After; what exactly is away is not told."""
+    """503 transient_error with Retry-After; what exactly is away is not told."""
 
     class Away:
         async def get(self, *_: object) -> object:
