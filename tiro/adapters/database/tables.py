@@ -228,3 +228,21 @@ delivery_attempts = Table(
     Column("error", Words),
     Column("took_ms", Integer, nullable=False),
 )
+
+replays = Table(
+    "replays",
+    METADATA,
+    Column("name", Words, primary_key=True),
+    Column("fingerprint", Words, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False, index=True),
+)
+
+limits = Table(
+    "limits",
+    METADATA,
+    Column("name", Words, primary_key=True),
+    # when those that still count were taken, in microseconds since 1970
+    Column("taken", Packed(tuple[int, ...]), nullable=False),
+    Column("until", Moment, nullable=False, index=True),
+)
