@@ -5,6 +5,7 @@ decoder       this side of the child: starts one per file, reads its frames, end
 zygote        the small pre-imported process that decoder children are forked from
 decoder_child what runs in the zygote and, after the fork, in a child
 jail          what a child may use: memory, CPU seconds, no files, no processes, no network
+syscalls      what a child may still ask of the kernel
 protocol      how orders and frames look on the wire between them
 demux         (child) bytes to frames: whitelists, claims, tracks, damage
 resample      (child) frames to 16 kHz int16, one or two channels

@@ -120,4 +120,5 @@ def main(decode: Decode) -> None:
 
 
 if __name__ == "__main__":
+    demux.rehearse()
     main(demux.decode)

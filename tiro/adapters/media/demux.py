@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import wave
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from typing import Any, BinaryIO
@@ -38,9 +39,9 @@ _MAGIC = (
     b"#!AMR",
     b"riff",
 )
+_BOXES = {b"ftyp", b"moov", b"wide", b"mdat"}
 _BARE_BYTES = 128
 """A known beginning with no more than this behind it is a header without a recording."""
-_FEWEST_BYTES = 12
 _SHORTEST_SAMPLES = 512
 _LEAST_BITS_PER_S = 1000
 _TOLERANCE_S = 0.5
@@ -72,9 +73,11 @@ class Source:
 
     @property
     def known(self) -> bool:
-        """Whether it begins as a container does that we read."""
-        frame_sync = self.head[:1] == b"\xff" and len(self.head) > 1 and self.head[1] & 0xE0 == 0xE0
-        return self.head.startswith(_MAGIC) or self.head[4:8] in {b"ftyp", b"moov", b"wide", b"mdat"} or frame_sync
+        """Whether it begins as a container does that we read, or ends within such a beginning."""
+        # ff fe is how UTF-16 text begins
+        frame_sync = self.head[:1] == b"\xff" and self.head[1:2] >= b"\xe0" and self.head[1:2] != b"\xfe"
+        begun = self.size_bytes > 1 and any(magic.startswith(self.head) for magic in _MAGIC)
+        return frame_sync or begun or self.head.startswith(_MAGIC) or self.head[4:8] in _BOXES
 
 
 def decode(descriptor: int, order: Order, emit: Callable[[Frame], None]) -> None:
@@ -93,6 +96,17 @@ def decode(descriptor: int, order: Order, emit: Callable[[Frame], None]) -> None
             Decoding(order, probe, emit).run(container, stream, source, warnings)
 
 
+def rehearse() -> None:
+    """Decode a tenth of a second of silence: what PyAV imports on first use is there before files can no longer be opened."""
+    descriptor = os.memfd_create("rehearsal")
+    with os.fdopen(os.dup(descriptor), "wb") as file, wave.open(file, "wb") as silence:
+        silence.setparams((1, 2, SAMPLE_RATE_HZ, 0, "NONE", "NONE"))
+        silence.writeframes(bytes(SAMPLE_RATE_HZ // 5))
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    order = Order(token=0, max_duration_s=1, split_channels=False, probe_only=False, cpu_s=0, memory_bytes=0)
+    decode(descriptor, order, lambda _: None)
+
+
 def _open(source: Source) -> av.container.InputContainer:
     options = {
         "format_whitelist": FORMATS,
@@ -109,7 +123,7 @@ def _open(source: Source) -> av.container.InputContainer:
             return av.open(source, "r", format=name, container_options=options)
         except (av.FFmpegError, ValueError):
             continue
-    if source.size_bytes < _FEWEST_BYTES or (source.known and source.size_bytes <= _BARE_BYTES):
+    if source.size_bytes == 1 or (source.known and source.size_bytes <= _BARE_BYTES):
         raise MediaRefused("empty_audio")
     raise MediaRefused("decode_failed" if source.known else "unsupported_format")
 

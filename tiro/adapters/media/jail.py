@@ -9,6 +9,8 @@ import resource
 import signal
 from pathlib import Path
 
+from tiro.adapters.media import syscalls
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
@@ -32,7 +34,10 @@ def die_with_parent(parent: int) -> None:
 
 
 def confine(cpu_s: int, memory_bytes: int) -> None:
-    """From here on: so many CPU seconds, so much more memory than now, no file writes, no processes or threads, no core dump."""
+    """From here on: so many CPU seconds, so much more memory than now, no file writes, no processes or threads, no core dump.
+
+    The system call filter comes last, as it forbids to set limits; where it cannot be had, the limits hold alone.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -50,3 +55,4 @@ def confine(cpu_s: int, memory_bytes: int) -> None:
         capped = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(kind, (capped, capped))
+    syscalls.forbid_the_rest()
