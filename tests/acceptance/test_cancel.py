@@ -26,6 +26,7 @@ async def _check_cancelled(site: Site, job_id: str) -> None:
     await site.audit(job_id)
 
 
+@pytest.mark.promise("J5")
 async def test_an_owner_cancels_in_the_middle(site: Site) -> None:
     """Cancelled at once; again it is the same job; nothing is left of it."""
     async with site.relay():

@@ -6,6 +6,8 @@ import asyncio
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.conftest import SiteMaker
 from tests.acceptance.processes import Child
 from tests.acceptance.site import Site
@@ -19,6 +21,7 @@ OUTAGE_S = float(os.environ.get("ACCEPTANCE_OUTAGE_S", "10"))
 """Set it to 60 for the whole minute that is promised; what must come back is the same."""
 
 
+@pytest.mark.promise("J24")
 async def test_jobs_accepted_before_and_during_an_outage_of_temporal_are_finished_after_it(
     make_site: SiteMaker, tmp_path: Path
 ) -> None:

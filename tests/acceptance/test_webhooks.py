@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from tests.acceptance.processes import Child
 from tests.acceptance.site import Site
 
 
+@pytest.mark.promise("J35", "J38")
 async def test_a_receiver_that_was_down_gets_the_event_once_with_the_same_bytes_on_every_attempt(site: Site) -> None:
     """It hangs up, then has trouble, then takes it: nothing comes after that."""
     answers = {1: None, 2: 503, 3: 302}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 import jiwer
+import pytest
 
 from tests.acceptance.conftest import SiteMaker
 from tests.acceptance.site import ALL
@@ -16,6 +17,7 @@ MOST_WRONG = 0.05
 """Share of words that the small model may get wrong here; its README says what it was measured at."""
 
 
+@pytest.mark.promise("J25", "J33")
 async def test_spoken_words_come_back_with_their_times_and_speakers(make_site: SiteMaker) -> None:
     """87 s of words that the model was not trained on: text, word times in order, a speaker for each, and the model's own name."""
     spoken = json.loads((WORDS / "spoken.json").read_text())

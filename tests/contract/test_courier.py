@@ -54,6 +54,7 @@ async def test_the_bytes_and_headers_arrive_as_given(courier: Courier, receiver:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.promise("J35")
 async def test_a_redirect_is_not_followed(courier: Courier, receiver: ScriptedHttp, status: int) -> None:
     receiver.scripts["/"] = lambda visit: visit.answer(status, headers={"Location": "/other"})
     assert (await post(courier, receiver.url())).status == status
@@ -94,6 +95,7 @@ async def test_a_status_stands_though_the_connection_then_breaks(courier: Courie
 
 
 @pytest.mark.parametrize("what", ["silence", "headers"])
+@pytest.mark.promise("J35")
 async def test_the_timeout_is_for_the_whole_attempt(courier: Courier, receiver: ScriptedHttp, what: str) -> None:
     def slow(visit: Visit) -> None:
         if what == "headers":
@@ -167,11 +169,13 @@ async def test_a_name_nobody_knows_is_told() -> None:
 
 
 @pytest.mark.parametrize("url", ["https://127.0.0.1/", "https://169.254.169.254/", "http://example.com/", "nonsense"])
+@pytest.mark.promise("J36")
 async def test_a_forbidden_address_is_never_called(url: str) -> None:
     answer = await post(WebCourier(Guard()), url)
     assert (answer.status, answer.error) == (None, "forbidden_address")
 
 
+@pytest.mark.promise("J36")
 async def test_a_name_that_turned_private_is_never_called(receiver: ScriptedHttp) -> None:
     answers = iter([["8.8.8.8"], ["127.0.0.1"]])
     courier = WebCourier(Guard(resolver=lambda host, port: next(answers)))
@@ -192,6 +196,7 @@ async def test_a_name_that_turned_private_is_never_called(receiver: ScriptedHttp
         ("https://half.example/", "forbidden_address"),
     ],
 )
+@pytest.mark.promise("J36")
 def test_what_may_not_be_called_is_refused_when_it_is_named(url: str, reason: str) -> None:
     known = {"inside.example": ["10.0.0.1"], "half.example": ["8.8.8.8", "127.0.0.1"]}
     courier = WebCourier(Guard(resolver=lambda host, port: known.get(host, ["8.8.8.8"])))

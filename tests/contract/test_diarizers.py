@@ -56,6 +56,7 @@ def test_turns_are_exclusive_ordered_and_inside_the_recording(diarizer):
     assert found.turns[-1].end_s <= max(audio.span.end_s for audio in spans)
 
 
+@pytest.mark.promise("J34")
 def test_it_names_itself_and_counts_its_speakers_by_first_appearance(diarizer):
     found = diarizer.diarize(spans_for(diarizer), GO)
     assert found.diarizer == diarizer.id
@@ -103,6 +104,7 @@ def test_channels_know_exactly_who_spoke():
     assert share_of_truth(found) == pytest.approx(1.0)
 
 
+@pytest.mark.promise("J7")
 def test_channels_keep_the_track_as_the_speaker_though_the_second_speaks_first():
     found = Channels().diarize(separate_spans(swapped=True), GO)
     assert found.turns[0].speaker == 1
@@ -180,6 +182,7 @@ def test_the_chosen_diarizer_is_taken_without_a_word(name):
     assert (made.id, warnings) == (name, ())
 
 
+@pytest.mark.promise("J34")
 def test_without_pyannote_the_light_one_stands_in_and_says_how_to_get_better(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.delenv("HF_TOKEN", raising=False)

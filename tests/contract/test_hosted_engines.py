@@ -131,6 +131,7 @@ async def test_a_server_that_is_not_there_or_hangs_up_is_transient():
     await engine.stop()
 
 
+@pytest.mark.promise("J26")
 async def test_assemblyai_is_told_model_language_and_terms_and_keeps_nothing():
     with AssemblyAiStub() as stub:
         (known,) = await assemblyai(stub, EngineOptions("en", vocabulary=("Tiro",)))
@@ -157,6 +158,7 @@ async def test_assemblyai_is_told_model_language_and_terms_and_keeps_nothing():
         ("poll", 500, {"error": "Server error"}, Transient, "engine_unreachable"),
     ],
 )
+@pytest.mark.promise("J26")
 async def test_each_step_of_assemblyai_may_refuse(noun, status, document, kind, code):
     with AssemblyAiStub() as stub:
         stub.say[noun] = (status, document)
@@ -167,6 +169,7 @@ async def test_each_step_of_assemblyai_may_refuse(noun, status, document, kind, 
 
 
 @pytest.mark.parametrize(("error", "kind"), [("Internal problem", Transient), ("Insufficient funds", QuotaExceeded)])
+@pytest.mark.promise("J26")
 async def test_a_transcript_that_ends_in_error_is_an_error(error, kind):
     with AssemblyAiStub() as stub:
         stub.error = error
@@ -175,6 +178,7 @@ async def test_a_transcript_that_ends_in_error_is_an_error(error, kind):
         assert len(stub.deleted) == 1
 
 
+@pytest.mark.promise("J26")
 async def test_a_recording_without_speech_is_no_error():
     with AssemblyAiStub() as stub:
         stub.error = "language_detection cannot be performed on files with no spoken audio."

@@ -79,6 +79,7 @@ def test_preparing_twice_gives_the_same(preparer: Preparer, recording: Path) -> 
     assert all(np.array_equal(a.samples, b.samples) for a, b in zip(first, second, strict=True))
 
 
+@pytest.mark.promise("J7", "J17")
 def test_channels_are_tracks_only_when_asked(preparer: Preparer, recording: Path) -> None:
     recording.write_bytes(wav(np.stack([numbered(20), numbered(20, 500)])))
     _, spans, end = prepare(preparer, recording)
@@ -89,6 +90,7 @@ def test_channels_are_tracks_only_when_asked(preparer: Preparer, recording: Path
     assert {one.span.track for one in spans} == {0}
 
 
+@pytest.mark.promise("J7")
 def test_surround_sound_is_mixed_down(preparer: Preparer, recording: Path) -> None:
     recording.write_bytes(encode(np.stack([silence(5), silence(5), numbered(5), *[silence(5)] * 3]), "mp4"))
     _, spans, end = prepare(preparer, recording)
@@ -131,6 +133,7 @@ def test_probe_reads_the_claims_without_decoding(preparer: Preparer, recording: 
     assert probe.duration_s == pytest.approx(6, abs=0.1)
 
 
+@pytest.mark.promise("J19")
 def test_too_long_is_told_by_the_decoded_seconds(preparer: Preparer, recording: Path) -> None:
     half_a_minute = MediaLimits(max_duration_s=30, max_bytes=1 << 30)
     recording.write_bytes(wav(noise(31)))
@@ -147,6 +150,7 @@ def test_too_many_bytes_are_refused(preparer: Preparer, recording: Path) -> None
         prepare(preparer, recording, MediaLimits(max_duration_s=30, max_bytes=1000))
 
 
+@pytest.mark.promise("J11")
 def test_a_glance_refuses_what_can_be_known_at_once(recording: Path) -> None:
     made = ChildPreparer(vad="energy")
     half_an_hour = MediaLimits(max_duration_s=1800, max_bytes=1 << 30)

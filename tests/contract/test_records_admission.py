@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from tests.contract.records_nouns import CAPS, DONE, account, given, job, two_processes, within
 from tests.servers.databases import START, SteppedClock
 from tiro.adapters.database.records import SqlRecords
@@ -53,6 +55,7 @@ async def test_accounts_take_turns_when_not_all_can_be_admitted_at_once(records:
     assert await _running(records, "a") == await _running(records, "b") == 2
 
 
+@pytest.mark.promise("J40")
 async def test_a_backlog_of_one_account_delays_no_other(records: SqlRecords) -> None:
     await given(records, account("a"), *_line("a", 40))
     await _admit(records)

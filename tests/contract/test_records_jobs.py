@@ -82,6 +82,7 @@ async def test_a_deleted_job_is_hidden_from_its_account_only(records: SqlRecords
     assert await within(records, lambda tx: tx.jobs.is_deleted("job_unknown"))
 
 
+@pytest.mark.promise("J4")
 async def test_pages_hold_the_newest_change_first_and_miss_nothing(records: SqlRecords) -> None:
     moments = [START + timedelta(microseconds=n // 2) for n in range(7)]
     await given(records, account(), account("acct_2"), job("job_other", "acct_2"))
@@ -94,6 +95,7 @@ async def test_pages_hold_the_newest_change_first_and_miss_nothing(records: SqlR
     assert len(await within(records, lambda tx: tx.jobs.page(None))) == 8
 
 
+@pytest.mark.promise("J4")
 async def test_pages_are_narrowed_by_state_dialect_and_change(records: SqlRecords) -> None:
     await given(records, account(), job("job_1"), job("job_2", dialect="other"), job("job_3", at=LATER))
     await _claim(records)

@@ -57,6 +57,7 @@ def test_names_are_ids_and_differ(ids: Ids) -> None:
 
 
 @pytest.mark.parametrize("kind", [SystemIds, CountedIds])
+@pytest.mark.promise("J18")
 def test_names_sort_by_age(kind: type[SystemIds | CountedIds]) -> None:
     clock = SetClock()
     ids = kind(clock)

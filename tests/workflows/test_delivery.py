@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from temporalio.client import Client
 
 from tests.workflows.stations import ScriptedStations, working
@@ -35,6 +36,7 @@ async def test_the_last_attempt_knows_that_it_is_the_last(temporal_client: Clien
     assert [task.next_in_s for task in stations.asked("attempt")][-1] is None
 
 
+@pytest.mark.promise("J38")
 def test_the_schedule_of_jobs_ends_within_a_day() -> None:
     """0, 10 s, 30 s, 2 m, 10 m, 30 m, 1 h, then hourly until 24 h after the end."""
     schedule = SCHEDULES_S["jobs"]

@@ -160,6 +160,7 @@ async def test_a_failed_station_fails_the_job_with_its_own_code(temporal_client:
     assert stations.asked("settle")[0].code == "invalid_audio"
 
 
+@pytest.mark.promise("J24", "J26")
 async def test_a_passing_failure_moves_all_spans_to_the_next_engine(temporal_client: Client) -> None:
     """Decided once; spans that are done stay as they are."""
 
@@ -176,6 +177,7 @@ async def test_a_passing_failure_moves_all_spans_to_the_next_engine(temporal_cli
     assert parts[2] == parts[3] == parts[4] == "second"
 
 
+@pytest.mark.promise("J23")
 async def test_a_spent_quota_is_no_reason_to_fall_back(temporal_client: Client) -> None:
     """Quota errors surface; the second engine is never asked."""
 
@@ -203,6 +205,7 @@ async def test_a_transcript_without_voices_is_still_a_transcript(temporal_client
     assert merge.warnings == ("diarization_failed",)
 
 
+@pytest.mark.promise("J6")
 async def test_the_language_is_voted_on_once(temporal_client: Client) -> None:
     """All spans are heard in the language of the vote."""
     brief = Brief(from_url=True, language=None, diarize=False, engines=("first",), detects=True)

@@ -139,6 +139,7 @@ def test_one_closed_address_among_open_ones_refuses_the_name(closed: str) -> Non
     assert reason_of(resolve, guard) == "forbidden_address"
 
 
+@pytest.mark.promise("J36")
 def test_an_allowed_network_is_reached_also_in_plain_http() -> None:
     guard = Guard(["10.1.0.0/16"], resolver=lambda host, port: ["10.1.2.3"])
     assert resolve(guard, plain=True) == ["10.1.2.3"]
@@ -147,6 +148,7 @@ def test_an_allowed_network_is_reached_also_in_plain_http() -> None:
     assert reason_of(guard.check, "https://10.2.0.1/") == "forbidden_address"
 
 
+@pytest.mark.promise("J36")
 def test_plain_http_to_the_public_is_refused_even_when_something_is_allowed() -> None:
     guard = Guard(["10.1.0.0/16"], resolver=lambda host, port: ["8.8.8.8"])
     assert reason_of(guard.check, "http://outside.example/") == "scheme"

@@ -106,6 +106,7 @@ def test_a_server_in_trouble_may_recover(serve, fetch, status: int) -> None:
     assert (error.code, error.extras["upstream_status"]) == ("source_unreachable", status)
 
 
+@pytest.mark.promise("J19")
 def test_a_file_of_the_limit_passes_and_one_byte_more_does_not(serve, fetch, shelf, limits) -> None:
     exact, above = b"x" * limits.max_bytes, b"x" * (limits.max_bytes + 1)
     server = serve({"/exact": lambda visit: visit.answer(body=exact), "/above": lambda visit: visit.answer(body=above)})

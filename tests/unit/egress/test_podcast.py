@@ -58,6 +58,7 @@ def refused(call, *args: object) -> str:
 
 
 @pytest.mark.parametrize("order", [[OLD, NEW], [NEW, OLD]])
+@pytest.mark.promise("J8")
 def test_a_feed_stands_for_its_newest_episode(hear, order: list[str]) -> None:
     assert hear(rss(*order)) == "new"
 
@@ -103,6 +104,7 @@ def test_enclosures_are_relative_to_the_feed(hear) -> None:
     assert hear(rss(item("inner/new.mp3"))) == "inner/new"
 
 
+@pytest.mark.promise("J8")
 def test_an_episodes_page_stands_for_that_episode(hear, show) -> None:
     feed = rss(NEW, item("/third.mp3", "Mon, 05 Jan 2025 10:00:00 +0000", page=show.url("/episodes/3/")))
     show.scripts["/podcast.xml"] = lambda visit: visit.answer(body=feed, headers={"Content-Type": RSS})
@@ -135,6 +137,7 @@ def test_a_recording_served_as_a_page_is_a_recording(guard, shelf, limits, stop,
         '<!DOCTYPE lolz [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>',
     ],
 )
+@pytest.mark.promise("J8")
 def test_a_feed_with_a_dtd_is_refused(hear, head: str) -> None:
     assert refused(hear, rss(NEW, head=head)) == "feed_malformed"
 
@@ -157,6 +160,7 @@ def test_a_feed_without_recordings_is_refused(hear) -> None:
     assert refused(hear, rss("<item><title>only words</title></item>")) == "feed_without_recording"
 
 
+@pytest.mark.promise("J8")
 def test_a_feed_larger_than_five_megabytes_is_refused(hear) -> None:
     assert refused(hear, rss("<item>" + "x" * 5 * 1024 * 1024 + "</item>")) == "feed_too_large"
 
@@ -166,6 +170,7 @@ def test_a_deep_feed_is_read_in_flat_memory(hear) -> None:
     assert hear(rss(NEW, "<item>" + "<a>" * depth + "</a>" * depth + "</item>")) == "new"
 
 
+@pytest.mark.promise("J8")
 def test_an_enclosure_that_points_inside_is_refused(hear) -> None:
     assert refused(hear, rss(item("https://169.254.169.254/latest"))) == "forbidden_address"
     assert refused(hear, rss(item("file:///etc/passwd"))) == "scheme"

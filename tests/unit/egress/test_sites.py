@@ -102,6 +102,7 @@ def test_a_stream_in_pieces_is_put_together(take, shelf) -> None:
         ("program", "site_changed"),
     ],
 )
+@pytest.mark.promise("J42")
 def test_what_will_not_be_taken_is_named(take, site, shelf, what: str, reason: str) -> None:
     with pytest.raises(SourceRefused) as refused:
         take(what)
@@ -132,6 +133,7 @@ def test_too_many_bytes_are_refused(take, shelf, what: str) -> None:
     assert shelf.content is None
 
 
+@pytest.mark.promise("J19")
 def test_too_many_seconds_are_refused_before_the_download(take, site) -> None:
     with pytest.raises(MediaRefused) as refused:
         take("long")

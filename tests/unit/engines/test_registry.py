@@ -37,12 +37,14 @@ def chain(**changes):
     return resolve_chain(settings(**changes), httpx2.AsyncClient)
 
 
+@pytest.mark.promise("J3")
 def test_the_default_is_whisper_alone_where_its_model_is_here():
     resolved = chain(whisper_model=WHISPER)
     assert [(engine.id, engine.model) for engine in resolved.engines] == [("faster_whisper", "whisper_words")]
     assert resolved.warnings == ()
 
 
+@pytest.mark.promise("J3")
 def test_the_default_is_pocketsphinx_where_no_whisper_can_run_and_says_how_to_get_one():
     resolved = chain()
     assert [engine.model for engine in resolved.engines] == ["pocketsphinx_en_us"]
@@ -50,6 +52,7 @@ def test_the_default_is_pocketsphinx_where_no_whisper_can_run_and_says_how_to_ge
     assert "huggingface-cli download Systran/faster-whisper-small" in resolved.warnings[0]
 
 
+@pytest.mark.promise("J3")
 def test_pocketsphinx_never_stands_behind_another():
     resolved = chain(engines=("faster_whisper", "pocketsphinx"), whisper_model=WHISPER)
     assert [engine.id for engine in resolved.engines] == ["faster_whisper"]
@@ -104,6 +107,7 @@ def test_two_engines_of_one_name_are_refused_and_a_script_can_rename_one():
         (WHISPER, "whisper_words", False, False),
     ],
 )
+@pytest.mark.promise("J25")
 def test_a_whisper_model_claims_its_own_name_and_what_it_can_do(model, claimed, translates, german):
     known = capabilities("faster_whisper", settings(whisper_model=model))
     assert (known.model, known.supports("en", "translate"), known.supports("de", "transcribe")) == (
@@ -113,6 +117,7 @@ def test_a_whisper_model_claims_its_own_name_and_what_it_can_do(model, claimed, 
     )
 
 
+@pytest.mark.promise("J27")
 def test_cantonese_needs_a_v3_model_and_all_others_are_the_99():
     v3 = capabilities("faster_whisper", settings(whisper_model="large-v3")).languages
     assert len(v3) == 100

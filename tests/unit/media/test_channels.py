@@ -27,6 +27,7 @@ def join(*pieces: Sound) -> Sound:
     return np.concatenate(pieces)
 
 
+@pytest.mark.promise("J7")
 def test_two_people_on_two_channels_are_two_tracks() -> None:
     left, right = dialogue()
     spans, layout = run(left, right, silero=True)
@@ -36,6 +37,7 @@ def test_two_people_on_two_channels_are_two_tracks() -> None:
     assert speech_s(spans, 1) > 20
 
 
+@pytest.mark.promise("J7")
 def test_the_same_on_both_channels_is_one_track() -> None:
     mixed = dialogue().mean(axis=0)
     spans, layout = run(mixed, mixed + noise(len(mixed) / 16_000, 0.001), silero=True)
@@ -43,6 +45,7 @@ def test_the_same_on_both_channels_is_one_track() -> None:
     assert {one.span.track for one in spans} == {0}
 
 
+@pytest.mark.promise("J7")
 def test_a_recording_on_the_left_alone_is_mono_at_full_level() -> None:
     spans, layout = run(numbered(40), silence(40))
     assert layout == "mono"
@@ -51,6 +54,7 @@ def test_a_recording_on_the_left_alone_is_mono_at_full_level() -> None:
     assert np.abs(spans[0].samples).max() == pytest.approx(0.3, abs=0.01)
 
 
+@pytest.mark.promise("J7")
 def test_who_speaks_first_on_the_right_stays_on_track_1() -> None:
     spans, layout = run(join(silence(10), numbered(10, 500)), join(numbered(10), silence(10)))
     assert layout == "channels"
@@ -59,6 +63,7 @@ def test_who_speaks_first_on_the_right_stays_on_track_1() -> None:
     assert by_track[0][0][0] == pytest.approx(10, abs=0.2)
 
 
+@pytest.mark.promise("J7")
 def test_an_echo_of_the_other_side_is_no_speech() -> None:
     left = join(numbered(8), silence(8))
     right = join(silence(8), numbered(8, 300))
@@ -68,6 +73,7 @@ def test_an_echo_of_the_other_side_is_no_speech() -> None:
     assert speech_s(spans, 1) == pytest.approx(8, abs=1)
 
 
+@pytest.mark.promise("J7")
 def test_fake_stereo_that_begins_late_is_heard_once() -> None:
     late = join(silence(100), numbered(40))
     spans, layout = run(late, late, span_s=30)

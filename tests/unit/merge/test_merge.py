@@ -65,6 +65,7 @@ def test_a_long_pause_ends_a_segment():
     ]
 
 
+@pytest.mark.promise("J17")
 def test_without_diarization_one_speaker_said_everything():
     transcript = merged(plan((0, 0, 20)), part(0, words("one two", 0), words("three", 5.0)))
     assert [speaker.index for speaker in transcript.speakers] == [0]
@@ -72,6 +73,7 @@ def test_without_diarization_one_speaker_said_everything():
     assert transcript.diarizer is None
 
 
+@pytest.mark.promise("J7", "J34")
 def test_a_track_is_a_speaker_and_the_right_one_stays_one_though_it_speaks_first():
     stereo = plan((0, 0, 20), (1, 0, 20), layout="channels")
     transcript = merged(stereo, part(0, words("good evening", 5)), part(1, words("hello", 1), track=1))
@@ -127,6 +129,7 @@ def test_a_word_outside_of_all_turns_goes_to_a_near_one_and_to_nobody_when_none_
     assert [speaker.index for speaker in transcript.speakers] == [0]
 
 
+@pytest.mark.promise("J34")
 def test_speakers_without_words_leave_no_hole():
     transcript = merged(
         plan((0, 0, 20)),
@@ -150,6 +153,7 @@ def test_a_long_segment_ends_with_its_sentence():
     ]
 
 
+@pytest.mark.promise("J25")
 def test_a_segment_belongs_to_one_engine_and_the_transcript_claims_the_fallback():
     two = plan((0, 0, 10), (0, 10, 20))
     transcript = merged(
@@ -159,6 +163,7 @@ def test_a_segment_belongs_to_one_engine_and_the_transcript_claims_the_fallback(
     assert (transcript.engine, transcript.fallback) == ("second", True)
 
 
+@pytest.mark.promise("J33")
 def test_confidence_of_a_segment_is_weighted_by_duration():
     heard = HeardSegment(0, 4, "a b", (HeardWord("a", 0, 3, 1.0), HeardWord("b", 3, 4, 0.2)), 0.5)
     assert merged(plan((0, 0, 20)), part(0, heard)).segments[0].confidence == pytest.approx(0.8)

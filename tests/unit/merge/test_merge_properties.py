@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -106,6 +107,7 @@ def test_segments_are_in_time_order_and_hold_their_words(recording):
 
 
 @given(recordings())
+@pytest.mark.promise("J34")
 def test_speakers_have_no_holes_and_appear_in_order(recording):
     transcript = merged(*recording)
     indices = [speaker.index for speaker in transcript.speakers]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 
 from tests.unit.render.samples import ordered, patient, said, segment, transcript, wild
@@ -28,12 +29,14 @@ def limits_hold(made: Transcript) -> None:
 
 @patient
 @given(ordered)
+@pytest.mark.promise("J47")
 def test_limits_hold(made: Transcript) -> None:
     limits_hold(made)
 
 
 @patient
 @given(wild)
+@pytest.mark.promise("J47")
 def test_limits_hold_whatever_the_times(made: Transcript) -> None:
     limits_hold(made)
 

@@ -43,6 +43,7 @@ def in_state(state: JobState) -> Job:
     return msgspec.structs.replace(JOB, state=state)
 
 
+@pytest.mark.promise("J35")
 def test_a_completed_job() -> None:
     name, body = event(in_state("completed"))
     assert name == "job.completed"
@@ -62,6 +63,7 @@ def test_a_completed_job() -> None:
     }
 
 
+@pytest.mark.promise("J35")
 def test_a_failed_job_has_its_reason_and_no_transcript() -> None:
     name, body = event(FAILED)
     assert name == "job.failed"
@@ -69,6 +71,7 @@ def test_a_failed_job_has_its_reason_and_no_transcript() -> None:
     assert list(body) == list(event(in_state("completed"))[1])
 
 
+@pytest.mark.promise("J35")
 def test_a_cancelled_job_has_neither_error_nor_transcript() -> None:
     name, body = event(in_state("cancelled"))
     assert name == "job.cancelled"
@@ -82,6 +85,7 @@ def test_times_are_utc_wherever_they_come_from() -> None:
 
 
 @pytest.mark.parametrize("job", [in_state("completed"), FAILED])
+@pytest.mark.promise("J35")
 def test_the_same_job_gives_the_same_bytes_without_secrets(job: Job) -> None:
     first = EVENTS["jobs"](job, "evt_1", "https://api.example.test/")
     assert first == EVENTS["jobs"](job, "evt_1", "https://api.example.test/")

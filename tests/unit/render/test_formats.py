@@ -82,6 +82,7 @@ def test_no_control_characters_and_no_overrides_reach_a_text_file(name: str, mad
 
 @patient
 @given(ordered)
+@pytest.mark.promise("J47")
 def test_txt_is_a_paragraph_per_turn(made: Transcript) -> None:
     text = render("txt", made).decode()
     turns = spoken(made)
@@ -94,6 +95,7 @@ def test_txt_is_a_paragraph_per_turn(made: Transcript) -> None:
 
 @patient
 @given(ordered)
+@pytest.mark.promise("J47")
 def test_srt_reads_back_strictly(made: Transcript) -> None:
     read = srt_read(render("srt", made))
     assert [(start, end) for start, end, _ in read] == [(cue.start_ms, cue.end_ms) for cue in cues(made)]
@@ -102,6 +104,7 @@ def test_srt_reads_back_strictly(made: Transcript) -> None:
 
 @patient
 @given(ordered)
+@pytest.mark.promise("J47")
 def test_srt_reads_back_by_pysubs2(made: Transcript) -> None:
     shown = cues(made)
     read = pysubs2.SSAFile.from_string(render("srt", made).decode(), format_="srt")
@@ -116,6 +119,7 @@ def test_srt_reads_back_by_pysubs2(made: Transcript) -> None:
 
 @patient
 @given(ordered)
+@pytest.mark.promise("J47")
 def test_vtt_reads_back_by_webvtt(made: Transcript) -> None:
     shown = cues(made)
     read = webvtt.from_buffer(io.StringIO(render("vtt", made).decode()))
@@ -142,6 +146,7 @@ def test_srt_holds_no_tag_and_no_second_arrow() -> None:
 
 @patient
 @given(ordered)
+@pytest.mark.promise("J47")
 def test_docx_reads_back_by_python_docx(made: Transcript) -> None:
     document = docx.Document(io.BytesIO(render("docx", made)))
     heads, texts = document.paragraphs[::2], document.paragraphs[1::2]

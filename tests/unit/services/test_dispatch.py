@@ -42,6 +42,7 @@ async def test_what_is_asked_for_is_all_that_the_summary_says(desk: Desk) -> Non
     assert (launch.summary, launch.flags) == ("transcribe · auto · jobs", ())
 
 
+@pytest.mark.promise("J20")
 async def test_no_more_run_than_the_plan_allows(desk: Desk) -> None:
     """The third of a free account waits until one has ended."""
     account = await desk.account("free")

@@ -52,6 +52,7 @@ async def test_of_all_who_end_a_run_at_once_one_decides(desk: Desk) -> None:
     assert await desk.slots(account) == 0
 
 
+@pytest.mark.promise("J23")
 async def test_a_failed_job_costs_nothing(desk: Desk) -> None:
     """Its hold is released."""
     account = await desk.account()
@@ -83,6 +84,7 @@ async def test_a_job_that_never_began_is_cancelled_for_nothing(desk: Desk) -> No
     assert desk.orchestrator.launched == {}
 
 
+@pytest.mark.promise("J24")
 async def test_the_owner_is_told_a_code_of_the_api_and_not_what_broke_inside(desk: Desk) -> None:
     """Codes of ours become a passing error with the code as its reason."""
     await desk.running(await desk.account(), webhook_url=HOOK)

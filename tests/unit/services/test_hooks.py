@@ -106,6 +106,7 @@ async def test_an_event_that_cannot_be_sent_fails_by_its_schedule_and_ends(desk:
     assert delivery.last_error == "blob_missing"
 
 
+@pytest.mark.promise("J38")
 async def test_an_operator_sends_an_event_once_more(desk: Desk) -> None:
     """After its schedule has ended, not beside it; when it is taken now, it is delivered."""
     event_id, receiver = await _event(desk), Receiver(500, 200)

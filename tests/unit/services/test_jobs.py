@@ -9,6 +9,7 @@ from tiro.model.errors import Permanent
 from tiro.services.ending import Fault
 
 
+@pytest.mark.promise("J31")
 async def test_a_failed_jobs_transcript_is_its_error_with_its_reason_and_extras(desk: Desk) -> None:
     """The extras of a refused recording name the reason too."""
     await desk.running(await desk.account())

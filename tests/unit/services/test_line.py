@@ -41,6 +41,7 @@ async def test_a_station_of_a_run_that_is_not_wanted_learns_it_at_its_first_step
         await desk.line.span_done("job_1", 1, PLAN, 0)
 
 
+@pytest.mark.promise("J21")
 async def test_the_real_length_is_held_once_it_is_known(desk: Desk) -> None:
     """Telling it twice holds it once."""
     account = await desk.account()
@@ -51,6 +52,7 @@ async def test_the_real_length_is_held_once_it_is_known(desk: Desk) -> None:
     assert (await desk.job()).spans_total == 1
 
 
+@pytest.mark.promise("J21")
 async def test_a_length_beyond_what_is_left_is_refused_and_nothing_is_held(desk: Desk) -> None:
     """With what an owner needs to decide."""
     account = await desk.account("free")
@@ -117,6 +119,7 @@ async def test_what_a_superseded_run_wrote_stays_for_the_next(desk: Desk) -> Non
     assert "parts/plan/first/0000.json" in desk.names()
 
 
+@pytest.mark.promise("J3")
 async def test_the_chain_is_what_can_do_the_job_in_the_servers_order(desk: Desk) -> None:
     """By language; what the request names narrows it."""
     account = await desk.account()

@@ -27,6 +27,7 @@ def _fill(desk: Desk, job_id: str = "job_1") -> None:
         desk.blobs.put(f"jobs/{job_id}/{name}", b"x")
 
 
+@pytest.mark.promise("J43")
 async def test_the_recording_and_all_that_was_made_of_it_go_within_a_day_and_the_transcript_stays(desk: Desk) -> None:
     """Not before their time; once."""
     await desk.running(await desk.account())
@@ -42,6 +43,7 @@ async def test_the_recording_and_all_that_was_made_of_it_go_within_a_day_and_the
     assert timedelta(hours=24) > SOURCE_KEPT_FOR
 
 
+@pytest.mark.promise("J9", "J24")
 async def test_a_failed_job_can_be_retried_until_its_recording_is_gone(desk: Desk) -> None:
     """Then it says so."""
     await desk.running(await desk.account())

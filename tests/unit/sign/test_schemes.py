@@ -40,12 +40,14 @@ def test_another_secret_is_refused() -> None:
     assert not accepted("whsec_b", b"{}", jobs("whsec_a", b"{}", NOW, None))
 
 
+@pytest.mark.promise("J2")
 def test_the_header_is_one_bare_lowercase_hex() -> None:
     headers = jobs("key", b"The quick brown fox jumps over the lazy dog", NOW, None)
     known = "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8"
     assert headers == {"X-Transcription-Signature": known}
 
 
+@pytest.mark.promise("J2")
 def test_while_the_previous_secret_is_valid_its_signature_goes_along() -> None:
     headers = jobs("whsec_new", b"{}", NOW, "whsec_old")
     assert accepted("whsec_new", b"{}", headers)
