@@ -8,7 +8,7 @@ from tiro.ports.audio import Samples
 from tiro.ports.content import Blobs, BlobWriter
 from tiro.ports.flow import Launch, Orchestrator
 from tiro.ports.media import Answer, Courier, Fetched, Fetcher, PreparedEnd, PreparedSpan, Preparer
-from tiro.ports.records import Accounts, Hooks, Jobs, Ledger, Records, Transaction
+from tiro.ports.records import Accounts, Hooks, Jobs, Ledger, Limits, Records, Replays, Transaction
 from tiro.ports.speech import Diarizer, Engine, SpanAudio, Urgency
 from tiro.ports.world import Clock, Ids, Vault
 
@@ -28,11 +28,13 @@ __all__ = [
     "Jobs",
     "Launch",
     "Ledger",
+    "Limits",
     "Orchestrator",
     "PreparedEnd",
     "PreparedSpan",
     "Preparer",
     "Records",
+    "Replays",
     "Samples",
     "SpanAudio",
     "Transaction",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from tiro.model.account import Account, ApiKey
 from tiro.model.hook import Attempt, Delivery, DeliveryState, WebhookSecrets
 from tiro.model.job import Ending, Job, JobPatch, JobState, Order
 from tiro.model.ledger import Charge, Entry, HoldTerms, Usage
+from tiro.model.replay import Replay
 
 
 class Accounts(Protocol):
@@ -187,6 +188,31 @@ class Hooks(Protocol):
     async def attempts(self, event_id: str) -> list[Attempt]: ...
 
 
+class Replays(Protocol):
+    """Answers that are given again; those of `since` and before count as gone."""
+
+    async def get(self, name: str, since: datetime) -> Replay | None: ...
+    async def add(self, replay: Replay, since: datetime) -> bool:
+        """False when one stands under that name; waits for another transaction that is adding one."""
+        ...
+
+    async def forget(self, since: datetime) -> int:
+        """Remove what is gone; how many."""
+        ...
+
+
+class Limits(Protocol):
+    """Moving windows, the same for all processes."""
+
+    async def take(self, name: str, at_most: int, within: timedelta, now: datetime) -> timedelta | None:
+        """Count one under a name of fixed length. None: counted. Else there were `at_most` `within` so long, and so long is to wait."""
+        ...
+
+    async def forget(self, now: datetime) -> int:
+        """Remove names under which nothing counts any more; how many."""
+        ...
+
+
 class Transaction(Protocol):
     """One unit of work: everything done through it is committed together or not at all."""
 
@@ -194,6 +220,8 @@ class Transaction(Protocol):
     jobs: Jobs
     ledger: Ledger
     hooks: Hooks
+    replays: Replays
+    limits: Limits
 
 
 class Records(Protocol):

@@ -7,6 +7,8 @@ jobs.py         job rows, open uploads, and the orders that Temporal must be giv
 admission.py    who gets a free slot
 ledger.py       minutes and overage, guarded balances
 hooks.py        deliveries and their attempts
+replays.py      answers that are given again
+limits.py       what may not come too often
 tables.py       the tables; columns.py what a column takes; rows.py a connection that speaks in rows; faults.py its errors in our words
 connect.py      an address -> an engine
 migrations/     the steps from one schema to the next

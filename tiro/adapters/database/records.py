@@ -1,4 +1,4 @@
-"""The `Records` port: an engine, and one transaction at a time with the four ports inside."""
+"""The `Records` port: an engine, and one transaction at a time with its ports inside."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from tiro.adapters.database.faults import translated
 from tiro.adapters.database.hooks import SqlHooks
 from tiro.adapters.database.jobs import SqlJobs
 from tiro.adapters.database.ledger import SqlLedger
+from tiro.adapters.database.limits import SqlLimits
+from tiro.adapters.database.replays import SqlReplays
 from tiro.adapters.database.rows import Rows
-from tiro.ports import Accounts, Clock, Hooks, Jobs, Ledger, Transaction
+from tiro.ports import Accounts, Clock, Hooks, Jobs, Ledger, Limits, Replays, Transaction
 
 
 class SqlTransaction:
@@ -27,6 +29,8 @@ class SqlTransaction:
         self.jobs: Jobs = SqlJobs(rows)
         self.ledger: Ledger = SqlLedger(rows)
         self.hooks: Hooks = SqlHooks(rows)
+        self.replays: Replays = SqlReplays(rows)
+        self.limits: Limits = SqlLimits(rows)
 
 
 class SqlRecords:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Executable, RowMapping, Table
+from sqlalchemy import ColumnElement, Executable, RowMapping, Table, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -67,3 +67,9 @@ class Rows:
         standing = await self.one(statement.returning(table))
         assert standing is not None
         return standing
+
+    async def forget(self, table: Table, old: ColumnElement[bool]) -> int:
+        """Delete what is old, except what another transaction is using; how many. For tables with a key of one column."""
+        (key,) = table.primary_key.columns
+        free = select(key).where(old).with_for_update(skip_locked=True)
+        return await self.run(delete(table).where(key.in_(free)))
