@@ -12,6 +12,8 @@ from api.faces import Answer, Cors, Face, as_core, owner
 from tiro.model.errors import Invalid, NotFound
 from tiro.ports import Ids
 
+HEADERS_BYTES = 64 << 10
+"""Also when they come all at once, which the server lets pass."""
 _QUERY_BYTES = 16 << 10
 _PREFLIGHT_KEPT_S = 7200
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
@@ -90,11 +92,15 @@ def _at_once(scope: HTTPScope, face: Face) -> Answer | None:
     headers = Headers.from_scope(scope)
     if headers.get("upgrade", "").strip().lower() == "websocket":
         raise NotFound("not_found", "There is no WebSocket at this address.")
+    if scope["http_version"] not in {"1.0", "1.1"}:
+        raise Invalid("invalid_request", "This server speaks HTTP/1.1.")
     if "transfer-encoding" in headers and ("content-length" in headers or scope["http_version"] == "1.0"):
         # two readers could see two different requests in it
         raise Invalid("invalid_request", "Send either a Content-Length or a chunked body.")
     if len(scope["query_string"]) > _QUERY_BYTES:
         raise Invalid("invalid_request", f"The query is longer than {_QUERY_BYTES} bytes.")
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_BYTES:
+        raise Invalid("invalid_request", f"The headers are longer than {HEADERS_BYTES} bytes.")
     asks = scope["method"] == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
     return _preflight(face.cors) if asks and face.cors is not None else None
 

@@ -9,11 +9,11 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from api.edge import Edge
+from api.edge import HEADERS_BYTES, Edge
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 that waits so long for a request's headers, or for the rest of a body whose answer is out, and no longer."""
+    """HTTP/1.1 that waits so long for a request's headers, or for the rest of what is not read any more, and no longer."""
 
     within_s: ClassVar[float] = 30.0
     _waiting: asyncio.TimerHandle | None = None
@@ -23,6 +23,8 @@ class PatientProtocol(H11Protocol):
         self._wait()
 
     def data_received(self, data: bytes) -> None:
+        if self.conn.their_state is h11.ERROR:
+            return
         if self._waiting is None and self._idle():
             self._wait()
         super().data_received(data)
@@ -35,23 +37,24 @@ class PatientProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Bytes that are no request are answered as everything else is; nothing is said in the middle of an answer."""
-        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            start, body = self.config.app.malformed()  # type: ignore[union-attr]  # server_config takes nothing but an Edge
-            headers = [*self.server_state.default_headers, *start["headers"], (b"connection", b"close")]
-            for event in (
-                h11.Response(status_code=start["status"], headers=headers),
-                h11.Data(body),
-                h11.EndOfMessage(),
-            ):
-                self.transport.write(self.conn.send(event) or b"")
         if self.cycle is not None:
             # whoever reads this body learns that no more will come; what it still answers goes nowhere
-            self.cycle.disconnected = True
+            self.cycle.disconnected = self.cycle.response_complete = True
             self.cycle.message_event.set()
-        self.transport.close()
+        if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+            self.transport.close()
+            return
+        start, body = self.config.app.malformed()  # type: ignore[union-attr]  # server_config takes nothing but an Edge
+        headers = [*self.server_state.default_headers, *start["headers"], (b"connection", b"close")]
+        for event in (h11.Response(status_code=start["status"], headers=headers), h11.Data(body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        # to close with something unread would take the answer back: the rest is let in for a while, and dropped
+        self.transport.write_eof()
+        if self._waiting is None:
+            self._wait()
 
     def _idle(self) -> bool:
-        """No request is being answered: what comes in is headers, or a body that nobody reads any more."""
+        """No request is being answered: what comes in is headers, or something that nobody reads any more."""
         return bool(getattr(self.cycle, "response_complete", True))
 
     def _wait(self) -> None:
@@ -78,6 +81,6 @@ def server_config(app: Edge, host: str, port: int, *, stop_within_s: int = 10) -
         log_config=None,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=stop_within_s,
-        h11_max_incomplete_event_size=64 << 10,
+        h11_max_incomplete_event_size=HEADERS_BYTES,
         backlog=512,
     )

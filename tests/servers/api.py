@@ -32,6 +32,7 @@ from tiro.settings import read
 from tiro.wiring import build_house
 
 ADMIN = "admin-token-of-the-tests"
+PUBLIC_URL = "https://tiro.example"
 TOKEN_KEY = b"k" * 64
 
 
@@ -159,7 +160,7 @@ async def make_api(tmp_path: Path, api_database: Path) -> AsyncIterator[ApiMaker
             account = await house.accounts.create("first", plan, unmetered=unmetered)
             key = (await house.accounts.create_key(account.account_id, "test")).text
             config = ApiConfig(
-                public_url="https://tiro.example",
+                public_url=PUBLIC_URL,
                 token_key=TOKEN_KEY,
                 admin_token=ADMIN,
                 limits=limits or RequestLimits(),
@@ -184,6 +185,7 @@ def _settings(folder: Path) -> Any:
             "TIRO_BLOBS": (folder / "blobs").as_uri(),
             "TIRO_SECRET_KEY": base64.b64encode(b"s" * 32).decode(),
             "TIRO_ENGINES": "scripted",
+            "TIRO_PUBLIC_URL": PUBLIC_URL,
             "TIRO_SCRATCH": str(folder),
         }
     )

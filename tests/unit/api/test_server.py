@@ -57,3 +57,15 @@ async def test_a_body_that_nobody_reads_is_ended(api: Api, monkeypatch: pytest.M
     first = b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
     got = await _closed_within(api, first, b"x", 3)
     assert got.startswith(b"HTTP/1.1 404 ")
+
+
+async def test_who_was_refused_is_listened_to_for_a_moment_only(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To close at once with something unread would take the 400 back before it is read."""
+    monkeypatch.setattr(PatientProtocol, "within_s", 0.4)
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    writer.write(b"nonsense\r\n\r\n" + b"x" * 1_000_000)
+    assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+    async with asyncio.timeout(3):
+        while not writer.is_closing():
+            writer.write(b"x")
+            await asyncio.sleep(0.01)
