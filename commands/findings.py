@@ -22,8 +22,6 @@ from tiro.adapters.database.migrate import current_revision, is_current
 from tiro.adapters.database.records import open_records
 from tiro.adapters.diarizers.registry import resolve_diarizer
 from tiro.adapters.egress import sites
-from tiro.adapters.egress.clients import guarded_async_client
-from tiro.adapters.egress.guard import Guard
 from tiro.adapters.engines.registry import resolve_chain
 from tiro.adapters.storage import open_blobs
 from tiro.adapters.system import SystemClock
@@ -33,7 +31,7 @@ from tiro.adapters.temporal.names import QUEUES
 from tiro.adapters.temporal.namespace import missing_attributes
 from tiro.model.errors import TiroError, Transient
 from tiro.settings import Settings, read
-from tiro.wiring import scratch_folder
+from tiro.wiring import engine_client, scratch_folder
 
 _SITES_AT_LEAST = 1_500
 _SITES_GROW_OLD_DAYS = 60
@@ -200,8 +198,7 @@ async def store(subject: Subject) -> list[Finding]:
 
 async def engines(subject: Subject) -> list[Finding]:
     """Which engines can run here; nothing is loaded."""
-    guard = Guard(subject.settings.egress_allow)
-    chain = await asyncio.to_thread(resolve_chain, subject.settings, lambda: guarded_async_client(guard, trusted=True))
+    chain = await asyncio.to_thread(resolve_chain, subject.settings, lambda: engine_client(subject.settings))
     found = [Finding("engine", "ok", f"{engine.id}: {engine.model}.") for engine in chain.engines]
     fix = "`tiro up` works without; for better transcripts do as it says."
     return found + [Finding("engine_left_out", "warn", warning, fix) for warning in chain.warnings]

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx2
 import msgspec
 from temporalio.client import Client
 
 from tiro.adapters.database.records import open_records
-from tiro.adapters.egress.clients import guarded_async_client
+from tiro.adapters.egress.clients import trusted_client
 from tiro.adapters.egress.courier import WebCourier
 from tiro.adapters.egress.fetcher import WebFetcher
 from tiro.adapters.egress.guard import Guard
@@ -40,6 +42,8 @@ from tiro.services.line import Line
 from tiro.services.upkeep import Upkeep
 from tiro.settings import Settings
 
+_log = logging.getLogger("tiro.wiring")
+
 
 class Core(msgspec.Struct, frozen=True):
     """A process of ours before it becomes an API or a worker."""
@@ -56,6 +60,10 @@ class Core(msgspec.Struct, frozen=True):
 
 async def build_core(settings: Settings) -> Core:
     """Connects to nothing yet; the first use of a port does. Raises Invalid for settings that cannot be."""
+    if settings.egress_allow:
+        _log.warning(
+            "TIRO_EGRESS_ALLOW opens private networks to strangers' URLs: %s", ", ".join(settings.egress_allow)
+        )
     client = await connect(settings.temporal)
     return Core(settings, client, build_house(settings, TemporalOrchestrator(client)))
 
@@ -66,7 +74,7 @@ def build_house(settings: Settings, orchestrator: Orchestrator) -> House:
     vault = SealedVault(settings.secret_key)
     records = open_records(settings.database_url, clock)
     blobs = open_blobs(settings.blobs_url)
-    guard = Guard(settings.egress_allow)
+    guard = Guard(settings.egress_allow, ours=settings.public_url)
     fetcher, courier = WebFetcher(guard, Sites(guard, scratch_folder(settings))), WebCourier(guard)
     chain = engine_facts(settings)
     bell = Bell()
@@ -92,6 +100,11 @@ def build_house(settings: Settings, orchestrator: Orchestrator) -> House:
         upkeep=Upkeep(records, blobs, orchestrator, endings, clock),
         preparer=build_preparer(settings),
     )
+
+
+def engine_client(settings: Settings) -> httpx2.AsyncClient:
+    """What hosted engines speak through: it reaches the servers of the settings, and no others."""
+    return trusted_client(filter(None, (settings.openai_url, settings.assemblyai_url)))
 
 
 def engine_facts(settings: Settings) -> tuple[EngineFacts, ...]:
@@ -134,8 +147,7 @@ class Machines:
         self.separate: Diarizer = channels_diarizer()
         self.mixed: Diarizer = self.separate
         if "speech" in queues:
-            guard = Guard(settings.egress_allow)
-            chain = resolve_chain(settings, lambda: guarded_async_client(guard, trusted=True))
+            chain = resolve_chain(settings, lambda: engine_client(settings))
             self.engines = {engine.id: engine for engine in chain.engines}
             for warning in chain.warnings:
                 say(warning)

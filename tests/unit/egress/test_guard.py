@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from tests.servers.scripted_http import certificate
-from tiro.adapters.egress.addresses import is_public
-from tiro.adapters.egress.clients import guarded_async_client, guarded_client
+from tiro.adapters.egress.addresses import is_of_this_machine, is_public
+from tiro.adapters.egress.clients import guarded_async_client, guarded_client, trusted_client
 from tiro.adapters.egress.guard import Guard
 from tiro.adapters.egress.patience import Patience
 from tiro.model.errors import SourceRefused, Transient
@@ -239,22 +239,49 @@ def test_a_followed_redirect_is_checked_as_well(serve) -> None:
         assert reason_of(lambda: client.get(server.url(), follow_redirects=True)) == "forbidden_address"
 
 
-def test_the_environments_proxies_are_ignored(serve, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_environments_proxies_are_ignored(serve, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = serve({"/": lambda visit: visit.answer(body=b"proxy")})
     server = serve({"/": lambda visit: visit.answer(body=b"direct")})
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, proxy.url())
-    for trusted in (False, True):
-        with guarded_client(Guard(["127.0.0.0/8"]), trusted=trusted) as client:
-            assert client.get(server.url()).content == b"direct"
+    with guarded_client(Guard(["127.0.0.0/8"])) as client:
+        assert client.get(server.url()).content == b"direct"
+    async with trusted_client([server.url()]) as client:
+        assert (await client.get(server.url())).content == b"direct"
 
 
-def test_an_operators_own_server_may_be_private(serve) -> None:
-    server = serve({"/": lambda visit: visit.answer(body=b"engine")})
-    with guarded_client(Guard(), trusted=True) as client:
-        assert client.get(server.url()).content == b"engine"
+async def test_an_operators_own_server_may_be_private(serve) -> None:
+    server = serve({"/v1/x": lambda visit: visit.answer(body=b"engine")})
+    async with trusted_client([server.url("/v1")]) as client:
+        assert (await client.get(server.url("/v1/x"))).content == b"engine"
     with guarded_client(Guard()) as client:
         assert reason_of(client.get, server.url()) == "scheme"
+
+
+@pytest.mark.parametrize("follow", [False, True])
+async def test_trust_in_a_server_ends_where_it_sends_us_on(serve, follow: bool) -> None:
+    inside = serve({"/": lambda visit: visit.answer(body=b"secret")})
+    server = serve({"/": lambda visit: visit.answer(307, headers={"Location": inside.url()})})
+    async with trusted_client([server.url("/v1")]) as client:
+        if follow:
+            with pytest.raises(SourceRefused, match="forbidden_address"):
+                await client.get(server.url(), follow_redirects=True)
+        else:
+            assert (await client.get(server.url())).status_code == 307
+    assert not inside.visits
+
+
+def test_where_we_are_known_to_the_world_is_refused_even_in_an_allowed_network() -> None:
+    guard = Guard(["127.0.0.0/8"], lambda host, port: ["127.0.0.1"], ours="https://Tiro.example./")
+    assert reason_of(guard.check, "https://tiro.example/jobs") == "forbidden_address"
+    assert reason_of(guard.check, "https://tiro.example:443") == "forbidden_address"
+    guard.check("https://tiro.example:8443/")
+    guard.check("https://other.example/")
+
+
+def test_this_machines_own_address_is_told_from_others() -> None:
+    assert is_of_this_machine(ipaddress.ip_address("127.0.0.1"))
+    assert not is_of_this_machine(ipaddress.ip_address("8.8.8.8"))
 
 
 def test_no_url_reaches_the_log(serve, caplog: pytest.LogCaptureFixture) -> None:

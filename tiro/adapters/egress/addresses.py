@@ -1,8 +1,11 @@
-"""Which IP addresses are public? Everything with a special purpose in IANA's registries, and everything unassigned, is not."""
+"""Which IP addresses are public? Everything with a special purpose in IANA's registries, and everything unassigned, is not. And
+which of them are this machine's own, where services listen that no firewall keeps from us?
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import socket
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -53,3 +56,14 @@ def is_public(address: Address) -> bool:
     if address.scope_id is not None or address not in _GLOBAL_V6:
         return False
     return not any(address in network for network in _CLOSED_V6)
+
+
+def is_of_this_machine(address: Address) -> bool:
+    """Whether the system would talk to itself. It is asked for the way there; nothing is sent."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect((str(address), 9))
+        except OSError:
+            return False
+        return str(sock.getsockname()[0]) == str(address)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 import httpx2
 import idna
 
-from tiro.adapters.egress.addresses import Address, is_public
+from tiro.adapters.egress.addresses import Address, is_of_this_machine, is_public
 from tiro.adapters.egress.patience import Patience
 from tiro.model.errors import SourceRefused, Transient
 
@@ -36,11 +36,18 @@ def system_resolver(host: str, port: int) -> list[str]:
 
 
 class Guard:
-    """Lets through https to public addresses, and https or http to `allow` (CIDRs). Refuses with SourceRefused, never naming the URL."""
+    """Lets through https to public addresses, and https or http to `allow` (CIDRs). Refuses with SourceRefused, never naming the URL.
 
-    def __init__(self, allow: Iterable[str] = (), resolver: Resolver = system_resolver) -> None:
+    This machine's own addresses count as private, whatever their numbers; `ours` is where we are known to the world, and is
+    refused even in an allowed network.
+    """
+
+    def __init__(
+        self, allow: Iterable[str] = (), resolver: Resolver = system_resolver, ours: str | None = None
+    ) -> None:
         self._allow = tuple(ipaddress.ip_network(cidr) for cidr in allow)
         self._resolver = resolver
+        self._ours = origin_of(httpx2.URL(_plain_host(ours)))[1:] if ours else None
 
     def parse(self, url: str, max_chars: int = MAX_URL_CHARS) -> httpx2.URL:
         """The URL in one canonical spelling: what is checked is what is used.
@@ -105,6 +112,8 @@ class Guard:
         plain = url.scheme == "http"
         if plain and not self._allow:
             raise SourceRefused("scheme")
+        if origin_of(url)[1:] == self._ours:
+            raise SourceRefused("forbidden_address")
         literal = _literal(url.host)
         if literal is not None:
             self._check_address(literal, plain=plain)
@@ -114,7 +123,7 @@ class Guard:
     def _check_address(self, address: Address, *, plain: bool) -> None:
         if any(address in network for network in self._allow):
             return
-        if not is_public(address):
+        if not is_public(address) or is_of_this_machine(address):
             raise SourceRefused("forbidden_address")
         if plain:
             raise SourceRefused("scheme")
@@ -141,6 +150,11 @@ class Guard:
 def port_of(url: httpx2.URL) -> int:
     """The port, also when it goes without saying."""
     return url.port or (80 if url.scheme == "http" else 443)
+
+
+def origin_of(url: httpx2.URL) -> tuple[str, str, int]:
+    """Scheme, host and port."""
+    return url.scheme, url.host, port_of(url)
 
 
 def _addresses(answer: Sequence[str] | OSError) -> tuple[Address, ...]:

@@ -1,5 +1,5 @@
 """How is yt-dlp let at a stranger's page? In this process, which can connect to the filtering proxy and to nothing else, can
-start nothing but a JavaScript runtime, and dies with its parent.
+start nothing but a JavaScript runtime, which has no network at all, and dies with its parent.
 
 Run as `python -P -s -m tiro.adapters.egress.site_child`; what it is asked and answers stands in site_talk.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import resource
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from yt_dlp.extractor.common import InfoExtractor
 from yt_dlp.networking.exceptions import HTTPError, TransportError
 from yt_dlp.utils import DownloadCancelled, ExtractorError, GeoRestrictedError, UserNotLive
 
+from tiro.adapters.egress.fence import without_network
 from tiro.adapters.egress.site_talk import Answered, Broken, Done, Outcome, Refused, Wish
 
 _RUNTIMES = ("deno", "node")
@@ -228,6 +230,17 @@ def _fence(proxy_port: int) -> None:
             raise PermissionError(event)
 
     sys.addaudithook(watch)
+    _start_without_network()
+
+
+def _start_without_network() -> None:
+    """Whoever starts a program here: a JavaScript runtime is given its script and says its answer, and needs nobody else."""
+    start, enter = subprocess.Popen.__init__, without_network()
+
+    def fenced(self: subprocess.Popen[Any], *args: Any, **named: Any) -> None:
+        start(self, *args, **{**named, "preexec_fn": enter})
+
+    subprocess.Popen.__init__ = fenced  # type: ignore[method-assign]  # yt-dlp's own Popen inherits it
 
 
 def _bound(wish: Wish) -> None:

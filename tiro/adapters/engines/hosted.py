@@ -86,7 +86,7 @@ class HostedEngine:
         return [task.result() for task in tasks]
 
     async def request(self, method: str, path: str, **content: object) -> httpx2.Response:
-        """A good answer. Raises Transient, QuotaExceeded, Permanent; says nothing of the address or the body."""
+        """A good answer; a redirect is none. Raises Transient, QuotaExceeded, Permanent; says nothing of the address or the body."""
         if self._client is None:
             raise Transient("engine_stopped")
         try:
@@ -99,7 +99,7 @@ class HostedEngine:
             )
         except (httpx2.HTTPError, OSError):
             raise Transient("engine_unreachable") from None
-        if answer.status_code >= 400:
+        if answer.status_code >= 300:
             raise self.refused(answer)
         return answer
 
