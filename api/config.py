@@ -23,6 +23,8 @@ class RequestLimits(msgspec.Struct, frozen=True, kw_only=True):
     """API keys exchanged per minute, by key."""
     tokens_per_peer: int = 30
     """And by network peer."""
+    submissions_per_s: int | None = None
+    """Jobs handed in per second, by account; None: as many as come."""
 
 
 class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):

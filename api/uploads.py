@@ -37,14 +37,15 @@ class Uploads:
         self._limits = limits
 
     @contextlib.asynccontextmanager
-    async def receive(self, request: HttpRequest, account: Account) -> AsyncIterator[Upload]:
+    async def receive(self, request: HttpRequest, account: Account, name: str | None = None) -> AsyncIterator[Upload]:
         """The upload, while the caller makes a job of it; leaving with an error removes the bytes, unless the job exists.
 
+        `name`: that of a request which is carried out once; an answer that is kept under it needs no room.
         Raises Invalid, TooLarge, RateLimited before the body is read; Invalid, TooLarge, Transient while it is.
         """
         limits = FormLimits(plan_of(account).max_bytes, self._limits)
         boundary_of(request, limits)
-        await self._house.intake.check_room(account)
+        await self._house.intake.check_room(account, name)
         job_id = self._house.intake.new_job_id()
         await self._house.intake.begin_upload(job_id, account.account_id)
 
@@ -55,8 +56,20 @@ class Uploads:
             form = await receive_form(request, limits, open_writer)
             yield Upload(job_id, form.fields, form.file)
         except BaseException:
-            await self._give_up(job_id)
+            await self.give_up(job_id)
             raise
+
+    async def give_up(self, job_id: str) -> None:
+        """Remove the bytes of what is to be no job. What cannot be cleaned now is found by upkeep.
+
+        A submit that failed may yet have been committed: then all stays.
+        """
+        with contextlib.suppress(TiroError):
+            try:
+                await self._house.jobs.get(job_id)
+            except NotFound:
+                await asyncio.to_thread(self._house.blobs.delete_prefix, job_prefix(job_id))
+                await self._house.intake.drop_upload(job_id)
 
     async def glance(self, blob: BlobRef, account: Account) -> float | None:
         """Seconds that the recording claims to last; None where that cannot be said at once. Raises MediaRefused for what can.
@@ -78,15 +91,6 @@ class Uploads:
             stop.set()
         found = (await asyncio.gather(looking, return_exceptions=True))[0]
         return None if late else _claim(found)
-
-    async def _give_up(self, job_id: str) -> None:
-        """What cannot be cleaned now is found by upkeep. A submit that failed may yet have been committed: then all stays."""
-        with contextlib.suppress(TiroError):
-            try:
-                await self._house.jobs.get(job_id)
-            except NotFound:
-                await asyncio.to_thread(self._house.blobs.delete_prefix, job_prefix(job_id))
-                await self._house.intake.drop_upload(job_id)
 
 
 def _claim(found: MediaProbe | BaseException) -> float | None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 import msgspec
 
 from api.app import create_app
-from api.config import ApiConfig
+from api.config import ApiConfig, RequestLimits
 from commands.folder import Credentials, DataFolder, Holder, Lock
 from commands.listening import Listening, listener
 from tiro.adapters.database.migrate import migrate
@@ -144,6 +144,7 @@ class Embedded:
             public_url=core.settings.public_url,
             token_key=derive(core.settings.secret_key, "tokens"),
             admin_token=self._folder.admin_token(),
+            limits=RequestLimits(submissions_per_s=core.settings.submissions_per_s),
         )
 
     def _watch(self, event: asyncio.Event) -> None:

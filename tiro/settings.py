@@ -15,6 +15,8 @@ from tiro.model.errors import Invalid
 from tiro.model.temporal import TemporalAccess
 
 DIARIZERS = ("channels", "pyannote", "acoustic", "scripted")
+MOST_PER_S = 500
+"""Every submission that still counts is remembered by its moment."""
 LogLevel = Literal["debug", "info", "warning", "error"]
 _OURS_ELSEWHERE = {"TIRO_DATA", "TIRO_SERVER", "TIRO_KEY"}
 """Names of ours that only the command line reads."""
@@ -52,6 +54,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Folder for files in passing; empty: the system's."""
     hook_scale: float = 1.0
     """Stretches the webhook schedule; tests shrink it."""
+    submissions_per_s: int | None = None
+    """Jobs that an account may hand in per second; None: as many as it likes."""
     embedded: bool = False
 
 
@@ -75,6 +79,7 @@ _NAMES: dict[str, str] = {
     "TIRO_LOG": "log",
     "TIRO_SCRATCH": "scratch",
     "TIRO_HOOK_SCALE": "hook_scale",
+    "TIRO_SUBMISSIONS_PER_S": "submissions_per_s",
 }
 _LISTS = {"engines", "egress_allow"}
 _TEMPORAL: dict[str, str] = {
@@ -148,6 +153,11 @@ def _checked(settings: Settings) -> Settings:
         settings.diarizer is None or settings.diarizer in DIARIZERS,
         "TIRO_DIARIZER",
         f"must be one of {', '.join(DIARIZERS)}",
+    )
+    _require(
+        settings.submissions_per_s is None or 1 <= settings.submissions_per_s <= MOST_PER_S,
+        "TIRO_SUBMISSIONS_PER_S",
+        f"must lie between 1 and {MOST_PER_S}",
     )
     _require(settings.replicas is None or settings.replicas >= 1, "TIRO_REPLICAS", "must be at least 1")
     _require(

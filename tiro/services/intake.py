@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from tiro.model.account import Account
 from tiro.model.errors import Invalid, RateLimited, SourceRefused, Unauthenticated
 from tiro.model.job import Job
+from tiro.model.replay import Replay
 from tiro.model.request import JobOptions, JobRequest, UrlSource
 from tiro.model.speech import EngineFacts
 from tiro.ports import Clock, Courier, Fetcher, Ids, Records, Transaction, Vault
+from tiro.services import replays
 from tiro.services.billing import Billing, plan_of
+from tiro.services.replays import Once
 
 BUSY_RETRY_AFTER_S = 10
 
@@ -86,29 +90,32 @@ class Intake:
         if not any(facts.can(options.language, options.task) for facts in chain):
             raise Invalid("unsupported_language", "No engine here can do this language and task.", param="language")
 
-    async def check_room(self, account: Account) -> None:
-        """Raises RateLimited when the account does not queue and its slots are taken."""
+    async def check_room(self, account: Account, name: str | None = None) -> None:
+        """Raises RateLimited when the account does not queue and its slots are taken, unless an answer is kept under `name`."""
         async with self._records.begin() as tx:
-            await _refuse_overflow(tx, account)
+            if name is None or not await replays.stands(tx, name, self._clock.now()):
+                await _refuse_overflow(tx, account)
 
-    async def submit(self, request: JobRequest) -> Job:
-        """Row, hold and the end of the upload in one transaction. Raises Invalid, QuotaExceeded, RateLimited, Transient."""
-        now = self._clock.now()
-        job = Job(
-            job_id=request.job_id,
-            account_id=request.account_id,
-            dialect=request.dialect,
-            options=request.options,
-            source=request.source,
-            created_at=now,
-            changed_at=now,
-            webhook_url=request.webhook_url,
-            accept_overage=request.accept_overage,
-        )
+    async def replayed(self, once: Once | None) -> Replay | None:
+        """What was answered before, looked for before anything else is asked of the request. Raises Conflict `idempotency_conflict`."""
+        if once is None:
+            return None
+        async with self._records.begin() as tx:
+            return await replays.found(tx, once, self._clock.now())
+
+    async def submit(self, request: JobRequest, once: Once | None = None) -> Job | Replay:
+        """Row, hold, kept answer and the end of the upload in one transaction; the answer of another that was first, if there is one.
+
+        Raises Invalid, QuotaExceeded, RateLimited, Transient, and with `once` Conflict `idempotency_conflict`.
+        """
+        job = _job_of(request, self._clock.now())
         async with self._records.begin() as tx:
             account = await tx.accounts.get(request.account_id)
             if account is None or account.suspended:
                 raise Unauthenticated("invalid_api_key", "The account cannot submit.")
+            replay = await replays.claimed(tx, once, job) if once else None
+            if replay is not None:
+                return replay
             self.check_options(request.options, account)
             await _refuse_overflow(tx, account)
             await self._billing.admit(
@@ -117,11 +124,25 @@ class Intake:
                 job.job_id,
                 known_s=request.known_duration_s,
                 accept_overage=request.accept_overage,
-                now=now,
+                now=job.created_at,
             )
             await tx.jobs.add(job)
         self._wake()
         return job
+
+
+def _job_of(request: JobRequest, now: datetime) -> Job:
+    return Job(
+        job_id=request.job_id,
+        account_id=request.account_id,
+        dialect=request.dialect,
+        options=request.options,
+        source=request.source,
+        created_at=now,
+        changed_at=now,
+        webhook_url=request.webhook_url,
+        accept_overage=request.accept_overage,
+    )
 
 
 async def _refuse_overflow(tx: Transaction, account: Account) -> None:

@@ -1,4 +1,4 @@
-"""What must happen although nobody asks: sources go in time, forgotten uploads go, and records agree with Temporal."""
+"""What must happen although nobody asks: sources go in time, forgotten uploads and old answers go, and records agree with Temporal."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tiro.model.blob import job_prefix
 from tiro.model.job import Job
 from tiro.ports import Blobs, Clock, Orchestrator, Records
 from tiro.services.ending import Endings, Fault
+from tiro.services.replays import KEPT_FOR
 
 UPLOAD_KEPT_FOR = timedelta(hours=24)
 LOST_AFTER = timedelta(minutes=10)
@@ -25,6 +26,7 @@ class Swept(msgspec.Struct, frozen=True):
     sources: int = 0
     uploads: int = 0
     lost: int = 0
+    answers: int = 0
 
 
 class Upkeep:
@@ -40,8 +42,8 @@ class Upkeep:
         self._clock = clock
 
     async def sweep(self) -> Swept:
-        """Purge what is due, drop stale uploads, end what Temporal has lost. Raises Transient when a store is away."""
-        return Swept(await self._purge(), await self._drop_uploads(), await self._reconcile())
+        """Purge what is due, drop stale uploads, end what Temporal has lost, forget. Raises Transient when a store is away."""
+        return Swept(await self._purge(), await self._drop_uploads(), await self._reconcile(), await self._forget())
 
     async def empty(self, job_id: str) -> None:
         """Remove a cancelled job's content (not the bodies of its events, which are still to be delivered)."""
@@ -90,3 +92,10 @@ class Upkeep:
         for job in lost:
             await self._endings.end(job.job_id, job.run, "failed", Fault("transient_error", "lost"))
         return len(lost)
+
+    async def _forget(self) -> int:
+        """Answers that are given again no more, and windows in which nothing counts."""
+        now = self._clock.now()
+        async with self._records.begin() as tx:
+            await tx.limits.forget(now)
+            return await tx.replays.forget(now - KEPT_FOR)

@@ -38,6 +38,7 @@ FAULTS: dict[str, Fault] = {
     "job_ended": Fault(409),
     "job_cancelled": Fault(409),
     "source_deleted": Fault(409),
+    "idempotency_conflict": Fault(409),
     "file_too_large": Fault(413, "The file is larger than the plan allows."),
     "request_too_large": Fault(413),
     "invalid_audio": Fault(415, _MEDIA),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
@@ -14,40 +15,47 @@ from api.dialects.jobs.openapi import document
 from api.dialects.jobs.wire import FORMATS, JobFields, JobsPage, RefreshRequest, TokenAnswer, TokenRequest
 from api.faces import Answer, Cors, Face, HttpRequest, file_answer, json_answer
 from api.identity import Identity, Tokens
-from api.limiter import Limiter
+from api.once import once_name, replay_headers
 from api.uploads import Uploads
 from tiro.model.account import Account
+from tiro.model.blob import BlobRef
 from tiro.model.errors import Conflict, Invalid, NotFound
 from tiro.model.job import Job
+from tiro.model.replay import Replay
 from tiro.model.request import JobRequest, Source, UploadedSource
-from tiro.services.accounts import digest
 from tiro.services.house import House
+from tiro.services.limiter import Limiter, Window
+from tiro.services.replays import Once
 
 PREFIXES = ("/auth", "/jobs")
 
 
 def face(house: House, config: ApiConfig, identity: Identity, uploads: Uploads) -> Face:
     """The dialect as the app takes it in."""
-    auth = AuthRoutes(house, config, identity)
-    jobs = JobRoutes(house, config, identity, uploads)
+    limiter = Limiter(house.records, house.clock)
+    auth = AuthRoutes(config, identity, limiter)
+    jobs = JobRoutes(house, config, identity, uploads, limiter)
     return Face(PREFIXES, (*auth.handlers(), *jobs.handlers()), answer, document, cors=Cors())
 
 
 class AuthRoutes:
     """From a key to tokens."""
 
-    def __init__(self, house: House, config: ApiConfig, identity: Identity) -> None:
+    def __init__(self, config: ApiConfig, identity: Identity, limiter: Limiter) -> None:
         self._identity = identity
         self._limits = config.limits
-        self._limiter = Limiter(house.clock)
+        self._limiter = limiter
 
     def handlers(self) -> list[HTTPRouteHandler]:
         return [post("/auth/token")(self.token), post("/auth/refresh")(self.refresh)]
 
     async def token(self, request: HttpRequest) -> Answer:
         asked = take(await read_json(request, self._limits), TokenRequest)
-        await self._limiter.count(self._limits.tokens_per_peer, "peer", request.client.host if request.client else "")
-        await self._limiter.count(self._limits.tokens_per_key, "key", digest(asked.api_key))
+        peer = request.client.host if request.client else ""
+        await self._limiter.count(
+            Window(("token", "peer", peer), self._limits.tokens_per_peer, within_s=60),
+            Window(("token", "key", asked.api_key), self._limits.tokens_per_key, within_s=60),
+        )
         return json_answer(_token_answer(await self._identity.exchange(asked.api_key)), headers=_PRIVATE)
 
     async def refresh(self, request: HttpRequest) -> Answer:
@@ -55,14 +63,25 @@ class AuthRoutes:
         return json_answer(_token_answer(await self._identity.refresh(asked.refresh_token)), headers=_PRIVATE)
 
 
+class _Submission(msgspec.Struct, frozen=True):
+    """What POST /jobs brought. Without a file the recording lies at the fields' address."""
+
+    job_id: str
+    account: Account
+    fields: JobFields
+    overage: bool
+    file: BlobRef | None = None
+
+
 class JobRoutes:
     """From a recording to its transcript."""
 
-    def __init__(self, house: House, config: ApiConfig, identity: Identity, uploads: Uploads) -> None:
+    def __init__(self, house: House, config: ApiConfig, identity: Identity, uploads: Uploads, limiter: Limiter) -> None:
         self._house = house
         self._identity = identity
         self._uploads = uploads
         self._limits = config.limits
+        self._limiter = limiter
 
     def handlers(self) -> list[HTTPRouteHandler]:
         return [
@@ -76,15 +95,20 @@ class JobRoutes:
 
     async def submit(self, request: HttpRequest) -> Answer:
         account = await self._identity.account(request)
+        if self._limits.submissions_per_s is not None:
+            window = Window(("submit", account.account_id), self._limits.submissions_per_s, within_s=1)
+            await self._limiter.count(window)
         overage = translate.flag_of(request.query_params, "accept_overage")
+        name = once_name(request, account, "POST /jobs")
         match media_type(request):
             case "multipart/form-data":
-                job = await self._from_form(request, account, overage)
+                taken = await self._from_form(request, account, overage, name)
             case "application/json":
-                job = await self._from_json(request, account, overage)
+                taken = await self._from_json(request, account, overage, name)
             case _:
                 raise Invalid("unsupported_media_type", "Send multipart/form-data or application/json.")
-        return json_answer(translate.accepted(job), status=202)
+        body = taken.answer if isinstance(taken, Replay) else translate.accepted(taken)
+        return Answer(body, status_code=202, headers={"content-type": "application/json", **replay_headers(taken)})
 
     async def page(self, request: HttpRequest) -> Answer:
         account = await self._identity.account(request)
@@ -130,56 +154,53 @@ class JobRoutes:
         made = await self._house.jobs.rendered(job, wanted)
         return file_answer(made.body, made.media_type, _attached(made.name))
 
-    async def _from_form(self, request: HttpRequest, account: Account, overage: bool) -> Job:
-        async with self._uploads.receive(request, account) as upload:
+    async def _from_form(self, request: HttpRequest, account: Account, overage: bool, name: str | None) -> Job | Replay:
+        async with self._uploads.receive(request, account, name) as upload:
             fields = translate.fields_of(upload.fields, form=True)
             if (upload.file is None) == (fields.source_url is None):
                 raise _one_source()
-            if upload.file is None:
-                return await self._submit(upload.job_id, account, fields, overage)
-            await self._check(fields, account)
-            known_s = await self._uploads.glance(upload.file, account)
-            source = UploadedSource(upload.file)
-            return await self._submit(upload.job_id, account, fields, overage, source, known_s)
+            once = translate.once_of(name, fields, overage, upload.file)
+            taken = await self._submit(_Submission(upload.job_id, account, fields, overage, upload.file), once)
+            if isinstance(taken, Replay):
+                await self._uploads.give_up(upload.job_id)
+            return taken
 
-    async def _from_json(self, request: HttpRequest, account: Account, overage: bool) -> Job:
+    async def _from_json(self, request: HttpRequest, account: Account, overage: bool, name: str | None) -> Job | Replay:
         fields = translate.fields_of(await read_json(request, self._limits), form=False)
         if fields.source_url is None:
             raise _one_source()
-        return await self._submit(self._house.intake.new_job_id(), account, fields, overage)
+        once = translate.once_of(name, fields, overage, None)
+        return await self._submit(_Submission(self._house.intake.new_job_id(), account, fields, overage), once)
 
-    async def _check(self, fields: JobFields, account: Account) -> None:
-        """What costs less than looking into the file is said first."""
-        self._house.intake.check_options(translate.options_of(fields), account)
+    async def _submit(self, sent: _Submission, once: Once | None) -> Job | Replay:
+        """What costs less than looking into the file is said first, and what was said before is said first of all."""
+        replay = await self._house.intake.replayed(once)
+        if replay is not None:
+            return replay
+        fields, options = sent.fields, translate.options_of(sent.fields)
+        self._house.intake.check_options(options, sent.account)
         if fields.webhook_url is not None:
             await self._house.intake.check_webhook_url(fields.webhook_url)
-
-    async def _submit(
-        self,
-        job_id: str,
-        account: Account,
-        fields: JobFields,
-        overage: bool,
-        source: Source | None = None,
-        known_s: float | None = None,
-    ) -> Job:
-        """`source` None: the recording lies at the fields' address."""
-        if source is None:
-            assert fields.source_url is not None
-            await self._check(fields, account)
-            await self._house.intake.check_source_url(fields.source_url)
-            source = self._house.intake.seal_url(fields.source_url)
+        source, known_s = await self._source(sent)
         asked = JobRequest(
-            job_id=job_id,
-            account_id=account.account_id,
+            job_id=sent.job_id,
+            account_id=sent.account.account_id,
             dialect=translate.DIALECT,
-            options=translate.options_of(fields),
+            options=options,
             source=source,
             webhook_url=fields.webhook_url,
-            accept_overage=overage,
+            accept_overage=sent.overage,
             known_duration_s=known_s,
         )
-        return await self._house.intake.submit(asked)
+        return await self._house.intake.submit(asked, once)
+
+    async def _source(self, sent: _Submission) -> tuple[Source, float | None]:
+        """Where the recording is, and how long it claims to be."""
+        if sent.file is not None:
+            return UploadedSource(sent.file), await self._uploads.glance(sent.file, sent.account)
+        assert sent.fields.source_url is not None
+        await self._house.intake.check_source_url(sent.fields.source_url)
+        return self._house.intake.seal_url(sent.fields.source_url), None
 
     async def _job(self, request: HttpRequest, text: str) -> Job:
         """The account's job of this dialect; anything else is unknown."""

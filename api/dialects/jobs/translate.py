@@ -25,6 +25,8 @@ from api.dialects.jobs.wire import (
     WireSpeaker,
     WireWord,
 )
+from api.once import fingerprint
+from tiro.model.blob import BlobRef
 from tiro.model.errors import Invalid
 from tiro.model.hook import Delivery
 from tiro.model.ids import is_id
@@ -33,6 +35,7 @@ from tiro.model.languages import LANGUAGES
 from tiro.model.request import JobOptions
 from tiro.model.transcript import Segment, Transcript, Word, speaker_label
 from tiro.services.jobs import Progress
+from tiro.services.replays import Once
 
 DIALECT = "jobs"
 _LONGEST_URL = 8_192
@@ -101,8 +104,16 @@ def cursor_of(job: Job) -> str:
     return urlsafe_b64encode(msgspec.json.encode(Cursor(job.changed_at, job.job_id))).rstrip(b"=").decode()
 
 
-def accepted(job: Job) -> Accepted:
-    return Accepted(job.job_id, job.state, time_text(job.created_at))
+def accepted(job: Job) -> bytes:
+    """The body that answers a new job, the same each time it is given."""
+    return msgspec.json.encode(Accepted(job.job_id, job.state, time_text(job.created_at)))
+
+
+def once_of(name: str | None, fields: JobFields, overage: bool, file: BlobRef | None) -> Once | None:
+    """All that counts of a request to POST /jobs: however it is written, the same job is the same request."""
+    if name is None:
+        return None
+    return Once(name, fingerprint((fields, overage, file and file.sha256)), accepted)
 
 
 def job_answer(job: Job, progress: Progress, deliveries: Sequence[Delivery]) -> JobAnswer:

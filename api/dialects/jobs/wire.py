@@ -36,8 +36,11 @@ class TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     refresh_expires_in: int
 
 
-class JobFields(msgspec.Struct, frozen=True, kw_only=True):
-    """POST /jobs, as JSON or as the text fields of a form. In a form the recording may be the part `file` instead."""
+class JobFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """POST /jobs, as JSON or as the text fields of a form. In a form the recording may be the part `file` instead.
+
+    Defaults are left out of a request's fingerprint: one that is kept still fits when there is a new field.
+    """
 
     source_url: str | None = None
     diarize: bool = True

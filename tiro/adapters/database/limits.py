@@ -24,7 +24,7 @@ class SqlLimits:
         # changes nothing, but holds the row until the end of the transaction
         row = await self._rows.upsert(limits, fresh, ("name",), {"until": limits.c.until})
         moment, window = (now - _EPOCH) // _MICROSECOND, within // _MICROSECOND
-        counted = [taken for taken in row["taken"] if taken > moment - window]
+        counted: list[int] = [taken for taken in row["taken"] if taken > moment - window]
         if len(counted) >= at_most:
             return (counted[-at_most] + window - moment) * _MICROSECOND
         # another process' clock may be ahead of ours: the order stays that of time
