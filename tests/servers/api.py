@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +143,7 @@ def api_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def make_api(tmp_path: Path, api_database: Path) -> AsyncIterator[ApiMaker]:
-    """Start a server; `change` may exchange ports of its house, `limits` its limits."""
+    """Start a server; `change` may exchange ports of its house, `limits` its limits; `environ` sets more of its settings."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def make(
@@ -151,12 +151,13 @@ async def make_api(tmp_path: Path, api_database: Path) -> AsyncIterator[ApiMaker
             limits: RequestLimits | None = None,
             plan: str = "business",
             unmetered: bool = True,
+            environ: Mapping[str, str] | None = None,
         ) -> Api:
             folder = tmp_path / f"api-{len(list(tmp_path.iterdir()))}"
             folder.mkdir()
             (folder / "tiro.db").write_bytes(api_database.read_bytes())
             orchestrator = RecordedOrchestrator()
-            house = change(build_house(_settings(folder), orchestrator))
+            house = change(build_house(_settings(folder, environ or {}), orchestrator))
             account = await house.accounts.create("first", plan, unmetered=unmetered)
             key = (await house.accounts.create_key(account.account_id, "test")).text
             config = ApiConfig(
@@ -178,9 +179,10 @@ async def api(make_api: ApiMaker) -> Api:
     return await make_api()
 
 
-def _settings(folder: Path) -> Any:
+def _settings(folder: Path, environ: Mapping[str, str]) -> Any:
     return read(
         {
+            **environ,
             "TIRO_DATABASE_URL": f"sqlite:///{folder / 'tiro.db'}",
             "TIRO_BLOBS": (folder / "blobs").as_uri(),
             "TIRO_SECRET_KEY": base64.b64encode(b"s" * 32).decode(),
