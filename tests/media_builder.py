@@ -78,19 +78,16 @@ FORMATS: dict[str, Format] = {
 """The 13 formats the service names (WMA beside WMV)."""
 
 
-def encode(
-    sound: Sound, extension: str, *, tracks: int = 1, layout: str | None = None, video: str | None = None
-) -> bytes:
+def encode(sound: Sound, extension: str, *, tracks: int = 1, layout: str | None = None) -> bytes:
     """The sound (16 kHz; one, two or six channels) as a file of that format, beside a small video where the format has one."""
     made = FORMATS[extension]
     channels = np.atleast_2d(sound)
     layout = layout or {1: "mono", 2: "stereo", 6: "5.1"}[len(channels)]
     out = io.BytesIO()
     with av.open(out, "w", format=made.container) as container:
-        picture = video or made.video
-        pictures = container.add_stream(picture, rate=5) if picture else None
+        pictures = container.add_stream(made.video, rate=5) if made.video else None
         if pictures is not None:
-            _video(pictures, "yuv420p" if picture != "magicyuv" else "gbrp")
+            pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
         streams = [container.add_stream(made.codec, rate=made.rate_hz, layout=layout) for _ in range(tracks)]
         for stream in streams:
             stream.bit_rate = 64_000 * len(channels)
@@ -100,10 +97,6 @@ def encode(
         for number, stream in enumerate(streams):
             _record(container, stream, channels if number == 0 else channels[:, : RATE_HZ // 2], layout)
     return out.getvalue()
-
-
-def _video(stream: av.VideoStream, pixels: str) -> None:
-    stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
 
 
 def _film(container: av.container.OutputContainer, stream: av.VideoStream) -> None:

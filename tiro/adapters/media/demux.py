@@ -198,6 +198,8 @@ class Decoding:
             warnings.append("shorter_than_claimed")
         if self._probe.channels > 2:
             warnings.append("channels_mixed_down")
+        if self._damaged:
+            warnings.append(f"damaged_packets:{self._damaged}")
         self._emit(End(self._samples, self._damaged, tuple(warnings)))
 
     def _require_sound(self, source: Source) -> None:
