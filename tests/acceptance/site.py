@@ -71,8 +71,7 @@ class Site:
     async def open(self) -> None:
         self.sink.start()
         self.core = await build_core(read(self.environ))
-        self.account = await self.house.accounts.create("acceptance", "business")
-        self.key = (await self.house.accounts.create_key(self.account.account_id, "acceptance")).text
+        self.account, self.key = await self.member("business")
 
     async def close(self) -> None:
         self.processes.end()
@@ -112,20 +111,29 @@ class Site:
 
     # --- jobs -----------------------------------------------------------------------------------------------------
 
-    async def post(self, address: str, *, content: bytes, name: str = "recording.wav", **fields: str) -> str:
-        """Submit over HTTP, as an owner does; accepted at once."""
+    async def member(self, plan: str) -> tuple[Account, str]:
+        """A new account, and a key of it."""
+        account: Account = await self.house.accounts.create("acceptance", plan)
+        return account, (await self.house.accounts.create_key(account.account_id, "acceptance")).text
+
+    async def post(
+        self, address: str, *, content: bytes, name: str = "recording.wav", key: str | None = None, **fields: str
+    ) -> str:
+        """Submit over HTTP, as an owner does; accepted at once. `key`: another account's."""
         async with httpx2.AsyncClient(base_url=address, timeout=30, trust_env=False) as http:
             answer = await http.post(
                 "/jobs",
-                headers={"Authorization": f"Bearer {self.key}"},
+                headers={"Authorization": f"Bearer {key or self.key}"},
                 files={"file": (name, content)},
                 data={"language": "en", "webhook_url": self.sink.url, **fields},
             )
         assert answer.status_code == 202, answer.text
         return str(answer.json()["job_id"])
 
-    async def submit(self, seconds: int, *, webhook: bool = True, short_by_s: float = 0.0) -> str:
-        """A job with `seconds` of numbered audio, less a little at its end."""
+    async def submit(
+        self, seconds: int, *, webhook: bool = True, short_by_s: float = 0.0, account: Account | None = None
+    ) -> str:
+        """A job with `seconds` of numbered audio, less a little at its end. `account`: another's."""
         job_id: str = self.house.intake.new_job_id()
         sound = numbered(seconds)
         recording = wav(sound[: len(sound) - round(short_by_s * 16_000)])
@@ -133,7 +141,7 @@ class Site:
         await self.house.intake.submit(
             JobRequest(
                 job_id=job_id,
-                account_id=self.account.account_id,
+                account_id=(account or self.account).account_id,
                 dialect="jobs",
                 options=JobOptions(language="en", formats=("txt", "srt")),
                 source=UploadedSource(blob),
@@ -166,13 +174,19 @@ class Site:
 
     async def running(self, job_id: str, station: str) -> int:
         """How many activities of this kind a worker has at this moment."""
+        return (await self._pending(job_id, station)).count(PendingActivityState.PENDING_ACTIVITY_STATE_STARTED)
+
+    async def waiting(self, job_id: str, station: str) -> int:
+        """How many activities of this kind wait for a worker."""
+        return (await self._pending(job_id, station)).count(PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED)
+
+    async def _pending(self, job_id: str, station: str) -> list[int]:
         try:
             described = await self.client.get_workflow_handle(names.job_workflow_id(job_id, 1)).describe()
         except RPCError:
-            return 0
-        started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+            return []
         pending = described.raw_description.pending_activities
-        return sum(1 for one in pending if one.activity_type.name == station and one.state == started)
+        return [one.state for one in pending if one.activity_type.name == station]
 
     async def closed(self, workflow_id: str) -> None:
         """Its workflow has ended, too."""
@@ -216,8 +230,9 @@ class Site:
 
     async def charges(self, job_id: str) -> list[tuple[str, int]]:
         """(kind, seconds) of the job's lines in the ledger."""
+        account_id = (await self.job(job_id)).account_id
         async with self.house.records.begin() as tx:
-            entries = await tx.ledger.entries(self.account.account_id)
+            entries = await tx.ledger.entries(account_id)
         return [(entry.kind, entry.included_s + entry.overage_s) for entry in entries if entry.job_id == job_id]
 
     async def delivered(self, job_id: str, state: str = "delivered") -> None:
@@ -241,7 +256,7 @@ class Site:
         assert not job.admitted
         sent = self.sink.of_job(job_id)
         assert bool(sent) == (job.webhook_url is not None)
-        check_deliveries(sent, await self.house.accounts.webhook_secret(self.account.account_id))
+        check_deliveries(sent, await self.house.accounts.webhook_secret(job.account_id))
         for history in await self.histories(job_id):
             check_history(history)
 
