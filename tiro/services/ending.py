@@ -168,6 +168,9 @@ class Endings:
 
 def public(fault: Fault) -> Fault:
     """What the owner is told: a code of the API. What is wrong inside is for them a passing error, its own code the reason."""
+    if fault.code == "quota_exceeded" and "overage_allowed" not in fault.extras:
+        # an engine's provider refuses for money: overage here would not help
+        return Fault(fault.code, "engine_quota", {**fault.extras, "overage_allowed": False})
     if fault.code in PUBLIC_CODES:
         return fault
     return Fault("transient_error", fault.reason or fault.code)

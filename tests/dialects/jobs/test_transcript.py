@@ -75,7 +75,7 @@ async def test_before_the_end_there_is_no_transcript(api: Api) -> None:
     ("code", "reason", "status"),
     [
         ("invalid_audio", "decode_failed", 415),
-        ("quota_exceeded", None, 402),
+        ("quota_exceeded", "engine_quota", 402),
         ("transient_error", None, 503),
         ("file_too_large", None, 413),
         ("source_unavailable", "http_status", 422),
