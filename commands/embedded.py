@@ -16,7 +16,7 @@ from commands.folder import Credentials, DataFolder, Holder, Lock
 from commands.listening import Listening, listener
 from tiro.adapters.database.migrate import migrate
 from tiro.adapters.temporal.binary import get_binary
-from tiro.adapters.temporal.client import connect
+from tiro.adapters.temporal.client import connect_patiently
 from tiro.adapters.temporal.devserver import DevServer, DevServerPlace, free_port
 from tiro.adapters.temporal.names import QUEUES
 from tiro.adapters.temporal.namespace import keep_histories, prepare_namespace
@@ -110,7 +110,11 @@ class Embedded:
             access = msgspec.structs.replace(settings.temporal, address=place.address)
             settings = msgspec.structs.replace(settings, temporal=access)
             ui = f"http://127.0.0.1:{place.ui_port}"
-        await _namespace_ready(settings, our_own=ui is not None)
+        # a server's port is open a while before the server is well
+        client = await connect_patiently(settings.temporal, self._say, every_s=0.2)
+        await prepare_namespace(client)
+        if ui is not None:
+            await keep_histories(client, HISTORIES_KEPT_FOR)
         return settings, ui
 
     def _place(self) -> DevServerPlace:
@@ -154,10 +158,3 @@ class Embedded:
 
         task = asyncio.create_task(pass_on())
         self._cleanup.callback(task.cancel)
-
-
-async def _namespace_ready(settings: Settings, *, our_own: bool) -> None:
-    client = await connect(settings.temporal, lazy=False)
-    await prepare_namespace(client)
-    if our_own:
-        await keep_histories(client, HISTORIES_KEPT_FOR)

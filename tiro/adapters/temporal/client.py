@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,17 +38,19 @@ async def connect(settings: TemporalAccess, *, lazy: bool = True) -> Client:
     )
 
 
-async def connect_patiently(access: TemporalAccess, say: Callable[[str], None]) -> Client:
-    """A connected client, as workers need one: waits for a cluster that is away, and says so once."""
-    told = False
+async def connect_patiently(
+    access: TemporalAccess, say: Callable[[str], None], *, every_s: float = 2.0, silent_s: float = 3.0
+) -> Client:
+    """A connected client, as workers need one: waits for a cluster that is away, and says so once it takes long."""
+    told, began = False, time.monotonic()
     while True:
         try:
             return await connect(access, lazy=False)
         except RuntimeError:
-            if not told:
+            if not told and time.monotonic() - began >= silent_s:
                 say("Temporal does not answer yet; waiting for it.")
                 told = True
-            await asyncio.sleep(2)
+            await asyncio.sleep(every_s)
 
 
 def _tls(settings: TemporalAccess) -> bool | TLSConfig:

@@ -24,9 +24,11 @@ from temporalio.client import (
 )
 
 from tiro.adapters.temporal import names
+from tiro.model.errors import Transient
 
 UPKEEP_EVERY = timedelta(minutes=10)
 UPKEEP_ID = "tiro/upkeep"
+KNOWN_WITHIN_S = 60.0
 
 
 async def missing_attributes(client: Client) -> list[str]:
@@ -38,7 +40,10 @@ async def missing_attributes(client: Client) -> list[str]:
 
 
 async def prepare_namespace(client: Client) -> list[str]:
-    """Register what is missing, and put the schedules in place. Returns the names of the attributes that were added."""
+    """Register what is missing, and put the schedules in place. Returns the names of the attributes that were added.
+
+    Raises Transient `temporal_unavailable` when the cluster does not take them.
+    """
     missing = await missing_attributes(client)
     if missing:
         types = {key.name: IndexedValueType.ValueType(int(key.indexed_value_type)) for key in names.SEARCH_ATTRIBUTES}
@@ -47,10 +52,20 @@ async def prepare_namespace(client: Client) -> list[str]:
                 namespace=client.namespace, search_attributes={name: types[name] for name in missing}
             )
         )
-        while await missing_attributes(client):
-            await asyncio.sleep(0.2)
+        await _until_known(client)
     await _put_schedule(client)
     return missing
+
+
+async def _until_known(client: Client) -> None:
+    try:
+        async with asyncio.timeout(KNOWN_WITHIN_S):
+            while await missing_attributes(client):
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise Transient(
+            "temporal_unavailable", f"Temporal did not take our search attributes within {KNOWN_WITHIN_S:.0f} s."
+        ) from None
 
 
 async def keep_histories(client: Client, kept_for: timedelta) -> None:
