@@ -182,13 +182,13 @@ async def api(make_api: ApiMaker) -> Api:
 def _settings(folder: Path, environ: Mapping[str, str]) -> Any:
     return read(
         {
-            **environ,
             "TIRO_DATABASE_URL": f"sqlite:///{folder / 'tiro.db'}",
             "TIRO_BLOBS": (folder / "blobs").as_uri(),
             "TIRO_SECRET_KEY": base64.b64encode(b"s" * 32).decode(),
             "TIRO_ENGINES": "scripted",
             "TIRO_PUBLIC_URL": PUBLIC_URL,
             "TIRO_SCRATCH": str(folder),
+            **environ,
         }
     )
 
