@@ -57,12 +57,14 @@ Script = Callable[[Visit], None]
 class ScriptedHttp:
     """Answers every path by its script; keeps what was asked in `visits`."""
 
-    def __init__(self, scripts: Mapping[str, Script], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, scripts: Mapping[str, Script], tls: ssl.SSLContext | None = None, listener: socket.socket | None = None
+    ) -> None:
         self.scripts = dict(scripts)
         self.visits: list[Visit] = []
         self._tls = tls
         self._ended = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
@@ -80,6 +82,9 @@ class ScriptedHttp:
         self._listener.close()
         self._thread.join()
 
+    def met(self, sock: socket.socket) -> None:
+        """Somebody has come, in the order of coming; nothing was said yet."""
+
     def _accept(self) -> None:
         threads: list[threading.Thread] = []
         while not self._ended.is_set():
@@ -87,6 +92,7 @@ class ScriptedHttp:
                 sock, _ = self._listener.accept()
             except OSError:
                 break
+            self.met(sock)
             threads.append(threading.Thread(target=self._serve, args=(sock,), daemon=True))
             threads[-1].start()
         for thread in threads:
@@ -120,8 +126,13 @@ class ScriptedHttp:
         self.scripts[visit.path.partition("?")[0]](visit)
 
 
-def certificate(folder: Path, *names: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """(server's context, a client's that trusts it), for a self-signed certificate over host names and IP addresses."""
+def certificate(
+    folder: Path, *names: str, valid: tuple[int, int] = (-1, 1)
+) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """(server's context, a client's that trusts it), for a self-signed certificate over host names and IP addresses.
+
+    `valid`: from when to when, in days from now.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     now = dt.datetime.now(dt.UTC)
@@ -131,8 +142,8 @@ def certificate(folder: Path, *names: str) -> tuple[ssl.SSLContext, ssl.SSLConte
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_before(now + dt.timedelta(days=valid[0]))
+        .not_valid_after(now + dt.timedelta(days=valid[1]))
         .add_extension(x509.SubjectAlternativeName([_name(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

@@ -27,6 +27,22 @@ def _three(base: str) -> list[dict[str, Any]]:
     ]
 
 
+_TITLE = "../../../../tmp/\u202e3pm.exe\n%(id)s $(id) \u0000"
+
+
+def _one_more(base: str, n: int) -> dict[str, Any]:
+    if n > 100:
+        raise AssertionError("nobody reads lists")
+    return {"_type": "url", "url": f"{base}/watch/best?n={n}"}
+
+
+def _run_javascript() -> None:
+    """What stands for a JavaScript runtime here says whether it got anywhere."""
+    said = subprocess.run(["node", "-"], stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+    if said.strip() == "cut off":
+        _unavailable("The script was cut off")
+
+
 def _unavailable(message: str) -> None:
     raise ExtractorError(message, expected=True)
 
@@ -43,6 +59,14 @@ PAGES: dict[str, Callable[[str], dict[str, Any]]] = {
     "rtmp": lambda base: {"formats": [_sound(base, url="rtmp://127.0.0.1/x", protocol="rtmp")]},
     "elsewhere": lambda base: {"_type": "url", "url": f"{base}/any/page"},
     "list": lambda base: {"_type": "playlist", "entries": [{"_type": "url", "url": f"{base}/watch/best"}] * 3},
+    "inner": lambda base: {"formats": [_sound(base, url="http://10.0.0.1/a.m4a")]},
+    "spelled": lambda base: {"formats": [_sound(base, url="https://0x7f000001/a.m4a")]},
+    "pieces": lambda base: {"formats": [_sound(base, url=f"{base}/media/inner.m3u8", protocol="m3u8_native")]},
+    "locked": lambda base: {"formats": [_sound(base, url=f"{base}/media/locked.m3u8", protocol="m3u8_native")]},
+    "file": lambda base: {"formats": [_sound(base, url="file:///etc/passwd")]},
+    "thousands": lambda base: {"_type": "playlist", "entries": (_one_more(base, n) for n in range(5000))},
+    "private": lambda base: {"formats": [], "availability": "private"},
+    "titled": lambda base: {"title": _TITLE, "id": "../../" + _TITLE, "ext": "../../sh", "formats": [_sound(base)]},
 }
 DEEDS: dict[str, Callable[[InfoExtractor, str], object]] = {
     "drm-said": lambda site, base: site.report_drm("drm-said"),
@@ -53,6 +77,9 @@ DEEDS: dict[str, Callable[[InfoExtractor, str], object]] = {
     "changed": lambda site, base: site._search_regex(r"(no such thing)", "page", "thing"),
     "socket": lambda site, base: socket.create_connection(("127.0.0.1", urlsplit(base).port or 0)),
     "program": lambda site, base: subprocess.run(["true"]),
+    "asks": lambda site, base: site._download_webpage("http://169.254.169.254/latest/", "asks"),
+    "asks-name": lambda site, base: site._download_webpage("https://loop.world.example/", "asks-name"),
+    "runtime": lambda site, base: _run_javascript(),
     "hang": lambda site, base: time.sleep(600),
     "die": lambda site, base: os._exit(7),
 }

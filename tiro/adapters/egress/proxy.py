@@ -11,6 +11,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -63,6 +64,8 @@ class FilteringProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
         self._listener.close()
@@ -79,6 +82,8 @@ class FilteringProxy:
                 client, _ = self._listener.accept()
             except TimeoutError:
                 continue
+            except OSError:
+                return
             if len(self._threads) > _MAX_CONNECTIONS:
                 client.close()
                 continue

@@ -1,0 +1,32 @@
+"""The outcomes of all cases that need a network of their own, acted out once per test process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.hostile.egress.table import Outcome, Outcomes
+
+_ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="session")
+def inside(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+    """By the name of the case."""
+    folder = tmp_path_factory.mktemp("network")
+    run = subprocess.run(
+        ["unshare", "-n", "-m", sys.executable, "-m", "tests.hostile.egress.inside", folder],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    if run.returncode:
+        pytest.fail(
+            f"No network of our own can be had here (it takes root, `unshare`, `ip` and veth): {run.stderr[-3000:]}"
+        )
+    return msgspec.json.decode(run.stdout, type=dict[str, Outcome])
