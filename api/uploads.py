@@ -17,7 +17,6 @@ from tiro.model.blob import BlobRef, job_prefix, source_key
 from tiro.model.errors import MediaRefused, NotFound, TiroError
 from tiro.model.media import MediaLimits, MediaProbe
 from tiro.ports import BlobWriter
-from tiro.services.billing import plan_of
 from tiro.services.house import House
 
 
@@ -43,7 +42,7 @@ class Uploads:
         `name`: that of a request which is carried out once; an answer that is kept under it needs no room.
         Raises Invalid, TooLarge, RateLimited before the body is read; Invalid, TooLarge, Transient while it is.
         """
-        limits = FormLimits(plan_of(account).max_bytes, self._limits)
+        limits = FormLimits(self._house.plans.of(account).max_bytes, self._limits)
         boundary_of(request, limits)
         await self._house.intake.check_room(account, name)
         job_id = self._house.intake.new_job_id()
@@ -81,7 +80,7 @@ class Uploads:
         path = self._house.blobs.local_path(blob.key)
         if path is None or blob.size_bytes > self._limits.glance_bytes:
             return None
-        plan, stop = plan_of(account), threading.Event()
+        plan, stop = self._house.plans.of(account), threading.Event()
         limits = MediaLimits(max_duration_s=float(plan.max_duration_s), max_bytes=plan.max_bytes)
         looking = asyncio.ensure_future(asyncio.to_thread(self._house.preparer.glance, path, limits, stop))
         try:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.console import data_option, folder_of, json_option, reaching, say, show_json, show_one, show_rows
-from tiro.model.account import PLANS
 
 if TYPE_CHECKING:
     from api.admin.wire import AccountChange, AccountRow, Secret, UsageRow
@@ -24,7 +23,6 @@ _COLUMNS = {
     "running": "RUNNING",
     "created_at": "CREATED",
 }
-plan_type = click.Choice(tuple(PLANS))
 account_argument = click.argument("account_id", metavar="ACCOUNT")
 account_or_first = click.argument("account_id", metavar="[ACCOUNT]", required=False)
 
@@ -36,7 +34,7 @@ def accounts() -> None:
 
 @accounts.command()
 @click.argument("name")
-@click.option("--plan", type=plan_type, default="free", show_default=True, help="What it may use.")
+@click.option("--plan", default="free", show_default=True, help="What it may use: `tiro accounts plans`.")
 @click.option("--email", help="For the operator's eyes.")
 @click.option("--verified", is_flag=True, help="The person behind it is known.")
 @click.option("--unmetered", is_flag=True, help="Minutes are not counted against the plan.")
@@ -72,7 +70,7 @@ def list_accounts(data: Path | None, *, as_json: bool) -> None:
 
 @accounts.command("plan")
 @account_argument
-@click.argument("plan", type=plan_type)
+@click.argument("plan")
 @data_option
 @json_option
 def change_plan(account_id: str, plan: str, data: Path | None, *, as_json: bool) -> None:

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 from commands.findings import Finding
-from tiro.model.account import PLANS
 from tiro.model.errors import MediaRefused
 from tiro.model.media import SAMPLE_RATE_HZ, MediaLimits
 from tiro.model.speech import EngineOptions
@@ -29,7 +28,7 @@ async def measure(settings: Settings, recording: Path) -> list[Finding]:
     try:
         await engine.start()
         began = time.monotonic()
-        spans, decoded_s = await asyncio.to_thread(_prepared, preparer, recording)
+        spans, decoded_s = await asyncio.to_thread(_prepared, preparer, recording, _limits(settings))
         prepared_s = time.monotonic() - began
         await _heard(engine, spans)
         took_s = time.monotonic() - began
@@ -46,9 +45,15 @@ async def measure(settings: Settings, recording: Path) -> list[Finding]:
     return [Finding("speed_low", "warn", f"{text} People expect {_PROMISED:.0f} x.", fix)]
 
 
-def _prepared(preparer: Preparer, recording: Path) -> tuple[list[PreparedSpan], float]:
-    largest = PLANS["business"]
-    limits = MediaLimits(max_bytes=largest.max_bytes, max_duration_s=largest.max_duration_s)
+def _limits(settings: Settings) -> MediaLimits:
+    """What the most generous plans take."""
+    return MediaLimits(
+        max_bytes=max(plan.max_bytes for plan in settings.plans),
+        max_duration_s=max(plan.max_duration_s for plan in settings.plans),
+    )
+
+
+def _prepared(preparer: Preparer, recording: Path, limits: MediaLimits) -> tuple[list[PreparedSpan], float]:
     spans: list[PreparedSpan] = []
     decoded_s = 0.0
     for made in preparer.prepare(recording, limits, split_channels=False, stop=threading.Event()):

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tiro.model.errors import Invalid
+from tiro.model.plans import DEFAULT_PLANS, Plan, plans_from
 from tiro.model.temporal import TemporalAccess
 
 DIARIZERS = ("channels", "pyannote", "acoustic", "scripted")
@@ -46,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     span_s: float = 150.0
     replicas: int | None = None
     """Model hosts; None: one per core but one on a CPU (at least 1), one per GPU."""
+    plans: tuple[Plan, ...] = DEFAULT_PLANS
+    """Every plan that there is; TIRO_PLANS names a file that changes the usual ones and adds others."""
     egress_allow: tuple[str, ...] = ()
     """CIDRs that downloads and webhooks may reach although they are private."""
     public_url: str = "http://127.0.0.1:8080"
@@ -74,6 +77,7 @@ _NAMES: dict[str, str] = {
     "TIRO_PYANNOTE_MODEL": "pyannote_model",
     "TIRO_SPAN_S": "span_s",
     "TIRO_REPLICAS": "replicas",
+    "TIRO_PLANS": "plans",
     "TIRO_EGRESS_ALLOW": "egress_allow",
     "TIRO_PUBLIC_URL": "public_url",
     "TIRO_LOG": "log",
@@ -97,7 +101,8 @@ def read(
 ) -> Settings:
     """Settings from `defaults`, then the file, then the environment (later wins). Raises Invalid `invalid_setting` naming the variable.
 
-    The file has the same names as the environment, in lower case and without `TIRO_` (`span_s = 120`, `engines = ["pocketsphinx"]`).
+    The file has the same names as the environment, in lower case and without `TIRO_` (`span_s = 120`, `engines = ["pocketsphinx"]`);
+    plans may stand in it as tables (`[plans.free]`), instead of the name of another file with such tables.
     """
     values: dict[str, object] = dict(defaults or {})
     values.update(_from_file(toml) if toml is not None and toml.exists() else {})
@@ -112,6 +117,8 @@ def read(
             continue  # set to nothing is how a compose file says: not set
         field = _NAMES[name]
         values[field] = _split(raw) if field in _LISTS else raw
+    if "plans" in values:
+        values["plans"] = _plans(values["plans"])
     values["temporal"] = {field: environ[name] for name, field in _TEMPORAL.items() if environ.get(name)}
     try:
         settings = msgspec.convert(values, Settings, strict=False)
@@ -131,11 +138,24 @@ def _split(raw: str) -> list[str]:
     return [piece.strip() for piece in raw.split(",") if piece.strip()]
 
 
-def _from_file(path: Path) -> dict[str, object]:
+def _plans(told: object) -> tuple[Plan, ...]:
+    """From the tables themselves, or from the file that is named."""
+    if not isinstance(told, str):
+        return plans_from(told)
+    table = _toml(Path(told))
+    _require(set(table) <= {"plans"}, told, "may hold nothing but tables such as [plans.free]")
+    return plans_from(table.get("plans", {}))
+
+
+def _toml(path: Path) -> dict[str, object]:
     try:
-        table = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as wrong:
         raise Invalid("invalid_setting", f"{path.name} cannot be read: {wrong}.", param=path.name) from None
+
+
+def _from_file(path: Path) -> dict[str, object]:
+    table = _toml(path)
     known = {name.removeprefix("TIRO_").lower(): field for name, field in _NAMES.items()}
     for name in table:
         if name not in known:

@@ -29,8 +29,9 @@ from tiro.adapters.system import SystemClock, SystemIds
 from tiro.adapters.temporal.client import connect
 from tiro.adapters.temporal.orchestrator import TemporalOrchestrator
 from tiro.adapters.vault import SealedVault
+from tiro.model.plans import Plans
 from tiro.model.speech import EngineFacts
-from tiro.ports import Diarizer, Engine, Orchestrator, Preparer
+from tiro.ports import Clock, Diarizer, Engine, Orchestrator, Preparer
 from tiro.services.accounts import Accounts
 from tiro.services.dispatch import Dispatch
 from tiro.services.ending import Endings
@@ -68,17 +69,19 @@ async def build_core(settings: Settings) -> Core:
     return Core(settings, client, build_house(settings, TemporalOrchestrator(client)))
 
 
-def build_house(settings: Settings, orchestrator: Orchestrator) -> House:
-    """Ports and services; the orchestrator is given, since tests and tools bring their own."""
-    clock, ids = SystemClock(), SystemIds()
+def build_house(settings: Settings, orchestrator: Orchestrator, clock: Clock | None = None) -> House:
+    """Ports and services; the orchestrator is given, since tests and tools bring their own; `clock` None: the system's."""
+    clock, ids = clock or SystemClock(), SystemIds()
     vault = SealedVault(settings.secret_key)
     records = open_records(settings.database_url, clock)
     blobs = open_blobs(settings.blobs_url)
     guard = Guard(settings.egress_allow, ours=settings.public_url)
     fetcher, courier = WebFetcher(guard, Sites(guard, scratch_folder(settings))), WebCourier(guard)
-    chain = engine_facts(settings)
+    plans, chain = Plans(settings.plans), engine_facts(settings)
     bell = Bell()
-    endings = Endings(records, blobs, clock, bell.ring, public_url=settings.public_url, hook_scale=settings.hook_scale)
+    endings = Endings(
+        records, blobs, clock, plans, bell.ring, public_url=settings.public_url, hook_scale=settings.hook_scale
+    )
     return House(
         clock=clock,
         ids=ids,
@@ -88,14 +91,15 @@ def build_house(settings: Settings, orchestrator: Orchestrator) -> House:
         orchestrator=orchestrator,
         fetcher=fetcher,
         courier=courier,
+        plans=plans,
         chain=chain,
         bell=bell,
-        accounts=Accounts(records, vault, clock, ids),
-        intake=Intake(records, vault, clock, ids, fetcher, courier, chain, bell.ring),
+        accounts=Accounts(records, vault, clock, ids, plans),
+        intake=Intake(records, vault, clock, ids, fetcher, courier, plans, chain, bell.ring),
         jobs=Jobs(records, blobs, orchestrator, endings, clock, bell.ring),
         endings=endings,
-        dispatch=Dispatch(records, orchestrator, endings, clock),
-        line=Line(records, blobs, vault, clock, chain),
+        dispatch=Dispatch(records, orchestrator, endings, plans, clock),
+        line=Line(records, blobs, vault, clock, plans, chain),
         hooks=Hooks(records, blobs, vault, courier, clock),
         upkeep=Upkeep(records, blobs, orchestrator, endings, clock),
         preparer=build_preparer(settings),

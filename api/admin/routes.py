@@ -171,6 +171,7 @@ class AccountAdmin:
 
     def __init__(self, house: House, limits: RequestLimits) -> None:
         self._accounts = house.accounts
+        self._plans = house.plans
         self._limits = limits
 
     def handlers(self) -> list[tuple[Callable[..., HTTPRouteHandler], str, Handler]]:
@@ -222,7 +223,7 @@ class AccountAdmin:
     async def usage(self, request: HttpRequest, account_id: FromPath[str]) -> Answer:
         account = await self._accounts.get(account_id)
         usage = await self._accounts.usage(account_id, request.query_params.get("month"))
-        return json_answer(translate.usage_row(account, usage))
+        return json_answer(translate.usage_row(account, self._plans.of(account), usage))
 
     async def secret(self, request: HttpRequest, account_id: FromPath[str]) -> Answer:
         return json_answer(Secret(await self._accounts.webhook_secret(account_id)))

@@ -16,6 +16,7 @@ from tiro.model.errors import Invalid
 from tiro.model.hook import Attempt, Delivery
 from tiro.model.job import Job
 from tiro.model.ledger import Usage
+from tiro.model.plans import Plan
 from tiro.model.request import UploadedSource
 from tiro.services.billing import terms_of
 from tiro.services.jobs import Progress
@@ -49,8 +50,8 @@ def account_row(account: Account) -> AccountRow:
     return AccountRow(**_same(account, AccountRow))
 
 
-def usage_row(account: Account, usage: Usage) -> UsageRow:
-    quota_s = terms_of(account, accept_overage=False).quota_s
+def usage_row(account: Account, plan: Plan, usage: Usage) -> UsageRow:
+    quota_s = terms_of(plan, account, accept_overage=False).quota_s
     return UsageRow(account_id=account.account_id, quota_s=quota_s, **_same(usage, UsageRow))
 
 

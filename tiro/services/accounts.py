@@ -8,10 +8,11 @@ from hashlib import sha256
 
 import msgspec
 
-from tiro.model.account import PLANS, Account, ApiKey
-from tiro.model.errors import Conflict, Invalid, NotFound, Unauthenticated
+from tiro.model.account import Account, ApiKey
+from tiro.model.errors import Conflict, NotFound, Unauthenticated
 from tiro.model.hook import WebhookSecrets
 from tiro.model.ledger import Usage, month_of
+from tiro.model.plans import Plans
 from tiro.ports import Clock, Ids, Records, Transaction, Vault
 
 KEY_PREFIX = "tsk_live_"
@@ -28,11 +29,12 @@ class NewKey(msgspec.Struct, frozen=True):
 class Accounts:
     """Accounts and how they prove who they are. Key texts are shown once and kept as sha256 only."""
 
-    def __init__(self, records: Records, vault: Vault, clock: Clock, ids: Ids) -> None:
+    def __init__(self, records: Records, vault: Vault, clock: Clock, ids: Ids, plans: Plans) -> None:
         self._records = records
         self._vault = vault
         self._clock = clock
         self._ids = ids
+        self._plans = plans
 
     async def create(
         self,
@@ -44,7 +46,7 @@ class Accounts:
         unmetered: bool = False,
     ) -> Account:
         """A new account with a webhook secret. Raises Invalid for an unknown plan."""
-        _known_plan(plan)
+        self._plans.named(plan)
         account = Account(
             account_id=self._ids.new("acct"),
             name=name,
@@ -81,7 +83,7 @@ class Accounts:
     ) -> Account:
         """Change what is given; it holds from the next request on. Raises NotFound, Invalid."""
         if plan is not None:
-            _known_plan(plan)
+            self._plans.named(plan)
         wanted = {"plan": plan, "overage": overage, "queueing": queueing, "suspended": suspended}
         async with self._records.begin() as tx:
             account = await _existing(tx, account_id)
@@ -110,7 +112,7 @@ class Accounts:
         )
         async with self._records.begin() as tx:
             account = await _existing(tx, account_id)
-            cap = PLANS[account.plan].max_keys
+            cap = self._plans.of(account).max_keys
             if sum(1 for other in await tx.accounts.keys(account_id) if other.revoked_at is None) >= cap:
                 raise Conflict("too_many_keys", f"This plan allows {cap} keys; revoke one first.", limit=cap)
             await tx.accounts.add_key(key)
@@ -186,11 +188,6 @@ class Accounts:
 def digest(text: str) -> str:
     """How a key is kept and looked up: sha256, hex. Keys carry 256 random bits, so no salt or stretching is needed."""
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _known_plan(plan: str) -> None:
-    if plan not in PLANS:
-        raise Invalid("unknown_plan", f"There is no plan {plan!r}; there are {', '.join(PLANS)}.", param="plan")
 
 
 async def _existing(tx: Transaction, account_id: str) -> Account:

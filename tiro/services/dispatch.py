@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from tiro.model.account import PLANS
 from tiro.model.errors import Permanent
 from tiro.model.job import Job, Order
+from tiro.model.plans import Plans
 from tiro.ports import Clock, Launch, Orchestrator, Records
-from tiro.services.billing import plan_of
 from tiro.services.ending import Endings
 
 log = logging.getLogger("tiro.dispatch")
@@ -17,16 +16,19 @@ log = logging.getLogger("tiro.dispatch")
 class Dispatch:
     """One pass: admit, then carry out orders. Passes may overlap, in one process or several: everything is told by id, once."""
 
-    def __init__(self, records: Records, orchestrator: Orchestrator, endings: Endings, clock: Clock) -> None:
+    def __init__(
+        self, records: Records, orchestrator: Orchestrator, endings: Endings, plans: Plans, clock: Clock
+    ) -> None:
         self._records = records
         self._orchestrator = orchestrator
         self._endings = endings
+        self._plans = plans
         self._clock = clock
 
     async def once(self) -> int:
         """How many orders were carried out. Raises Transient when the database or Temporal is away: the rest waits."""
         async with self._records.begin() as tx:
-            await tx.jobs.admit(self._clock.now(), {name: plan.max_jobs for name, plan in PLANS.items()})
+            await tx.jobs.admit(self._clock.now(), self._plans.max_jobs())
         async with self._records.begin() as tx:
             orders = await tx.jobs.orders()
         done = 0
@@ -60,7 +62,7 @@ class Dispatch:
             run=job.run,
             account_id=job.account_id,
             dialect=job.dialect,
-            weight=plan_of(account).weight,
+            weight=self._plans.of(account).weight,
             flags=flags_of(job),
             summary=summary_of(job),
         )

@@ -15,6 +15,7 @@ from tiro.model.hook import Delivery, DeliveryTask, delays_s
 from tiro.model.ids import ulid
 from tiro.model.job import Ending, Job, Order, Outcome
 from tiro.model.ledger import Charge, billable_seconds
+from tiro.model.plans import Plans
 from tiro.ports import Blobs, Clock, Records, Transaction
 from tiro.render.events import EVENTS
 from tiro.services.billing import Billing
@@ -62,6 +63,7 @@ class Endings:
         records: Records,
         blobs: Blobs,
         clock: Clock,
+        plans: Plans,
         wake: Callable[[], None],
         *,
         public_url: str,
@@ -73,7 +75,7 @@ class Endings:
         self._wake = wake
         self._public_url = public_url
         self._hook_scale = hook_scale
-        self._billing = Billing()
+        self._billing = Billing(plans)
 
     async def end(
         self, job_id: str, run: int, outcome: Outcome, fault: Fault | None = None, orders: Sequence[Order] = ()

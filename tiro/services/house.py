@@ -7,6 +7,7 @@ import contextlib
 
 import msgspec
 
+from tiro.model.plans import Plans
 from tiro.model.speech import EngineFacts
 from tiro.ports import Blobs, Clock, Courier, Fetcher, Ids, Orchestrator, Preparer, Records, Vault
 from tiro.services.accounts import Accounts
@@ -48,6 +49,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     orchestrator: Orchestrator
     fetcher: Fetcher
     courier: Courier
+    plans: Plans
     chain: tuple[EngineFacts, ...]
     bell: Bell
     accounts: Accounts

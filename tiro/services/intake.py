@@ -9,12 +9,13 @@ from datetime import datetime
 from tiro.model.account import Account
 from tiro.model.errors import Invalid, RateLimited, SourceRefused, Unauthenticated
 from tiro.model.job import Job
+from tiro.model.plans import Plans
 from tiro.model.replay import Replay
 from tiro.model.request import JobOptions, JobRequest, UrlSource
 from tiro.model.speech import EngineFacts
 from tiro.ports import Clock, Courier, Fetcher, Ids, Records, Transaction, Vault
 from tiro.services import replays
-from tiro.services.billing import Billing, plan_of
+from tiro.services.billing import Billing
 from tiro.services.replays import Once
 
 BUSY_RETRY_AFTER_S = 10
@@ -31,6 +32,7 @@ class Intake:
         ids: Ids,
         fetcher: Fetcher,
         courier: Courier,
+        plans: Plans,
         chain: Sequence[EngineFacts],
         wake: Callable[[], None],
     ) -> None:
@@ -42,7 +44,8 @@ class Intake:
         self._courier = courier
         self._chain = tuple(chain)
         self._wake = wake
-        self._billing = Billing()
+        self._plans = plans
+        self._billing = Billing(plans)
 
     def new_job_id(self) -> str:
         """Chosen before the bytes arrive, so that they lie below the job's prefix from the start."""
@@ -94,7 +97,7 @@ class Intake:
         """Raises RateLimited when the account does not queue and its slots are taken, unless an answer is kept under `name`."""
         async with self._records.begin() as tx:
             if name is None or not await replays.stands(tx, name, self._clock.now()):
-                await _refuse_overflow(tx, account)
+                await self._refuse_overflow(tx, account)
 
     async def replayed(self, once: Once | None) -> Replay | None:
         """What was answered before, looked for before anything else is asked of the request. Raises Conflict `idempotency_conflict`."""
@@ -117,7 +120,7 @@ class Intake:
             if replay is not None:
                 return replay
             self.check_options(request.options, account)
-            await _refuse_overflow(tx, account)
+            await self._refuse_overflow(tx, account)
             await self._billing.admit(
                 tx,
                 account,
@@ -129,6 +132,12 @@ class Intake:
             await tx.jobs.add(job)
         self._wake()
         return job
+
+    async def _refuse_overflow(self, tx: Transaction, account: Account) -> None:
+        if account.queueing:
+            return
+        if await tx.jobs.count_open(account.account_id) >= self._plans.of(account).max_jobs:
+            raise RateLimited(message="All concurrent jobs of the plan are taken.", retry_after_s=BUSY_RETRY_AFTER_S)
 
 
 def _job_of(request: JobRequest, now: datetime) -> Job:
@@ -143,10 +152,3 @@ def _job_of(request: JobRequest, now: datetime) -> Job:
         webhook_url=request.webhook_url,
         accept_overage=request.accept_overage,
     )
-
-
-async def _refuse_overflow(tx: Transaction, account: Account) -> None:
-    if account.queueing:
-        return
-    if await tx.jobs.count_open(account.account_id) >= plan_of(account).max_jobs:
-        raise RateLimited(message="All concurrent jobs of the plan are taken.", retry_after_s=BUSY_RETRY_AFTER_S)

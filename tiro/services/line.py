@@ -10,10 +10,11 @@ from tiro.model.errors import Permanent
 from tiro.model.job import Job, JobPatch
 from tiro.model.ledger import billable_seconds
 from tiro.model.media import MediaLimits, SpanPlan
+from tiro.model.plans import Plans
 from tiro.model.request import UrlSource
 from tiro.model.speech import EngineFacts
 from tiro.ports import Blobs, Clock, Records, Vault
-from tiro.services.billing import Billing, plan_of, terms_of
+from tiro.services.billing import Billing
 
 STALE_TRANSIENTS = 3
 """The third failure of one kind at one station is for good."""
@@ -32,14 +33,15 @@ class Line:
     """The record's side of a run: begin, stages, the plan and its hold, spans done."""
 
     def __init__(
-        self, records: Records, blobs: Blobs, vault: Vault, clock: Clock, chain: Sequence[EngineFacts]
+        self, records: Records, blobs: Blobs, vault: Vault, clock: Clock, plans: Plans, chain: Sequence[EngineFacts]
     ) -> None:
         self._records = records
         self._blobs = blobs
         self._vault = vault
         self._clock = clock
         self._chain = tuple(chain)
-        self._billing = Billing()
+        self._plans = plans
+        self._billing = Billing(plans)
 
     async def begin(self, job_id: str, run: int, claim: str) -> Job | None:
         """Claim the run for one workflow execution; None: it is not to be run."""
@@ -60,7 +62,7 @@ class Line:
             account = await tx.accounts.get(job.account_id)
         if account is None:
             raise Superseded
-        plan = plan_of(account)
+        plan = self._plans.of(account)
         return MediaLimits(max_duration_s=float(plan.max_duration_s), max_bytes=plan.max_bytes)
 
     async def engines(self, job: Job) -> tuple[str, ...]:
@@ -104,7 +106,7 @@ class Line:
             account = await tx.accounts.get(job.account_id)
             if account is None:
                 raise Superseded
-            terms = terms_of(account, accept_overage=job.accept_overage)
+            terms = self._billing.terms(account, accept_overage=job.accept_overage)
             seconds = billable_seconds(plan.decoded_s)
             # the balance before the job, as where a run ends: two transactions never wait for each other crosswise
             await self._billing.hold(tx, account, job.job_id, job.run, seconds=seconds, terms=terms, now=now)

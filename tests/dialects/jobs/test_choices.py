@@ -13,8 +13,8 @@ from api.dialects.jobs.translate import options_of
 from api.dialects.jobs.wire import JobFields
 from tests.servers.api import Api, ApiMaker
 from tests.servers.audio import tone_wav
-from tiro.model.account import GIB, MIB, PLANS
 from tiro.model.languages import LANGUAGES
+from tiro.model.plans import DEFAULT_PLANS, GIB, MIB
 from tiro.model.request import JobOptions
 from tiro.model.speech import EngineFacts
 from tiro.services.house import House
@@ -71,7 +71,7 @@ async def test_what_no_engine_here_can_do_is_said_at_once(make_api: ApiMaker) ->
     def change(house: House) -> House:
         english = (EngineFacts("pocketsphinx", "pocketsphinx_en_us", frozenset({"en"}), detects=False),)
         ports = (house.records, house.vault, house.clock, house.ids, house.fetcher, house.courier)
-        return msgspec.structs.replace(house, intake=Intake(*ports, english, house.bell.ring))
+        return msgspec.structs.replace(house, intake=Intake(*ports, house.plans, english, house.bell.ring))
 
     api = await make_api(change=change)
     by_address = await api.http.post("/jobs", json={"source_url": SOURCE, "language": "de"})
@@ -132,20 +132,19 @@ def test_the_plans_are_those_that_are_documented() -> None:
     """Sizes in powers of two, durations, slots, minutes and the price of a minute beyond: the table, row by row."""
     rows = re.findall(r"^\| (free|pro|business) \| (.*) \|$", DOCS, re.MULTILINE)
     shown = {name: [cell.strip() for cell in rest.split("|")] for name, rest in rows}
-    assert shown.keys() == PLANS.keys()
-    for name, plan in PLANS.items():
+    assert list(shown) == [plan.name for plan in DEFAULT_PLANS]
+    for plan in DEFAULT_PLANS:
         size = f"{plan.max_bytes // GIB} GiB" if plan.max_bytes >= GIB else f"{plan.max_bytes // MIB} MiB"
         hours = plan.max_duration_s // 3600
         price = plan.overage_micros_per_minute
-        assert shown[name] == [
+        assert shown[plan.name] == [
             size,
             f"{hours} h" if hours else f"{plan.max_duration_s // 60} min",
             str(plan.max_jobs),
             f"{plan.minutes_month:,}",
             "-" if price is None else f"${price / 1_000_000:.2f} a minute",
         ]
-    free, pro, business = (PLANS[name] for name in ("free", "pro", "business"))
-    assert [plan.max_bytes for plan in (free, pro, business)] == [104_857_600, 2_147_483_648, 5_368_709_120]
+    assert [plan.max_bytes for plan in DEFAULT_PLANS] == [104_857_600, 2_147_483_648, 5_368_709_120]
 
 
 @pytest.mark.promise("J19")

@@ -119,8 +119,8 @@ async def test_what_is_away_while_a_file_is_handed_in_is_a_503(make_api: ApiMake
 
     def change(house: House) -> House:
         records = Comes(house.records, gone)
-        ports = (house.vault, house.clock, house.ids, house.fetcher, house.courier, house.chain, house.bell.ring)
-        intake = Intake(records, *ports)  # type: ignore[arg-type]
+        ports = (house.vault, house.clock, house.ids, house.fetcher, house.courier)
+        intake = Intake(records, *ports, house.plans, house.chain, house.bell.ring)  # type: ignore[arg-type]
         return msgspec.structs.replace(house, intake=intake, blobs=Comes(house.blobs, gone))
 
     api = await make_api(change=change)

@@ -15,9 +15,9 @@ from tests.hostile.media.flac_bomb import constant_flac
 from tests.hostile.media.forged import headless_mp3
 from tests.hostile.media.outcomes import glance, outcome, told
 from tiro.adapters.media.preparer import ChildPreparer
-from tiro.model.account import PLANS
 from tiro.model.errors import MediaRefused
 from tiro.model.media import MediaLimits
+from tiro.model.plans import DEFAULT_PLANS
 from tiro.ports import PreparedEnd
 
 Seen = Callable[[str], None]
@@ -146,7 +146,7 @@ def test_an_mp3_that_hides_its_length_fails_when_it_is_decoded(
         for what, size in {
             "30 MB": 30 << 20,
             "500 MB": 500 << 20,
-            **{f"{name}: {plan.max_bytes >> 20} MiB": plan.max_bytes for name, plan in PLANS.items()},
+            **{f"{plan.name}: {plan.max_bytes >> 20} MiB": plan.max_bytes for plan in DEFAULT_PLANS},
         }.items()
     ],
 )

@@ -12,12 +12,13 @@ from tiro.adapters.database.records import SqlRecords
 from tiro.adapters.fakes import CountedIds, RecordedOrchestrator
 from tiro.adapters.storage.memory import MemoryBlobs
 from tiro.adapters.vault import SealedVault
-from tiro.model.account import PLANS, Account
+from tiro.model.account import Account
 from tiro.model.blob import BlobRef, job_prefix, source_key
 from tiro.model.hook import Attempt, Delivery
 from tiro.model.job import Job, JobPatch
 from tiro.model.ledger import Usage, month_of
 from tiro.model.media import Span, SpanPlan
+from tiro.model.plans import DEFAULT_PLANS, Plans
 from tiro.model.request import JobOptions, UploadedSource
 from tiro.model.speech import EngineFacts
 from tiro.services.accounts import Accounts
@@ -29,7 +30,8 @@ from tiro.services.upkeep import Upkeep
 
 HOOK = "https://hooks.example/take"
 PLAN = "plan"
-CAPS = {name: plan.max_jobs for name, plan in PLANS.items()}
+PLANS = Plans(DEFAULT_PLANS)
+CAPS = PLANS.max_jobs()
 CHAIN = (
     EngineFacts("first", "model_a", frozenset({"en"}), frozenset({"transcribe"}), detects=True),
     EngineFacts("second", "model_b", frozenset({"en", "de"}), frozenset({"transcribe"}), detects=True),
@@ -45,12 +47,12 @@ class Desk:
         self.orchestrator = RecordedOrchestrator()
         self.vault = SealedVault(base64.b64encode(b"k" * 32).decode())
         self.rung = 0
-        self.endings = Endings(records, self.blobs, clock, self._ring, public_url="https://tiro.example")
-        self.dispatch = Dispatch(records, self.orchestrator, self.endings, clock)
-        self.line = Line(records, self.blobs, self.vault, clock, CHAIN)
+        self.endings = Endings(records, self.blobs, clock, PLANS, self._ring, public_url="https://tiro.example")
+        self.dispatch = Dispatch(records, self.orchestrator, self.endings, PLANS, clock)
+        self.line = Line(records, self.blobs, self.vault, clock, PLANS, CHAIN)
         self.upkeep = Upkeep(records, self.blobs, self.orchestrator, self.endings, clock)
         self.jobs = Jobs(records, self.blobs, self.orchestrator, self.endings, clock, lambda: None)
-        self.accounts = Accounts(records, self.vault, clock, CountedIds())
+        self.accounts = Accounts(records, self.vault, clock, CountedIds(), PLANS)
 
     def _ring(self) -> None:
         self.rung += 1

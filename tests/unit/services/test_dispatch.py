@@ -6,8 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.services.desk import HOOK, Desk
-from tiro.model.account import PLANS
+from tests.unit.services.desk import HOOK, PLANS, Desk
 from tiro.model.errors import Permanent, Transient
 from tiro.model.hook import delays_s
 from tiro.model.request import JobOptions
@@ -26,7 +25,7 @@ async def test_a_queued_job_is_admitted_started_and_its_order_dropped(desk: Desk
             run=1,
             account_id=account.account_id,
             dialect="jobs",
-            weight=PLANS["pro"].weight,
+            weight=PLANS.named("pro").weight,
             flags=("diarize", "webhook"),
             summary="transcribe · en · diarize · jobs",
         )
