@@ -1,5 +1,17 @@
 """Fixtures of the dialects' tests."""
 
 from tests.servers.api import api, api_database, make_api
+from tests.servers.databases import database_url, postgres_template, postgres_url, sqlite_template, sqlite_url
+from tests.servers.postgres import postgres_server
 
-__all__ = ["api", "api_database", "make_api"]
+__all__ = [
+    "api",
+    "api_database",
+    "database_url",
+    "make_api",
+    "postgres_server",
+    "postgres_template",
+    "postgres_url",
+    "sqlite_template",
+    "sqlite_url",
+]

@@ -26,6 +26,7 @@ from tiro.model.blob import transcript_key
 from tiro.model.job import Job, JobPatch
 from tiro.model.media import Span, SpanPlan
 from tiro.model.transcript import Segment, SpeakerInfo, Transcript, Word
+from tiro.ports import Clock
 from tiro.services.ending import Fault
 from tiro.services.house import House
 from tiro.settings import read
@@ -152,12 +153,13 @@ async def make_api(tmp_path: Path, api_database: Path) -> AsyncIterator[ApiMaker
             plan: str = "business",
             unmetered: bool = True,
             environ: Mapping[str, str] | None = None,
+            clock: Clock | None = None,
         ) -> Api:
             folder = tmp_path / f"api-{len(list(tmp_path.iterdir()))}"
             folder.mkdir()
             (folder / "tiro.db").write_bytes(api_database.read_bytes())
             orchestrator = RecordedOrchestrator()
-            house = change(build_house(_settings(folder, environ or {}), orchestrator))
+            house = change(build_house(_settings(folder, environ or {}), orchestrator, clock))
             account = await house.accounts.create("first", plan, unmetered=unmetered)
             key = (await house.accounts.create_key(account.account_id, "test")).text
             config = ApiConfig(
