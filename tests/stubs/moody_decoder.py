@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-import resource
 import signal
+import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from tiro.adapters.media.decoder_child import main
 from tiro.adapters.media.protocol import Block, End, Frame, Order
@@ -18,7 +21,6 @@ PROBE = MediaProbe("wav", "pcm_s16le", 16_000, 1, None)
 
 
 def spin() -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
     while True:
         pass
 
@@ -29,12 +31,29 @@ def write_a_file() -> None:
         file.flush()
 
 
+def breed() -> None:
+    while True:
+        os.fork()
+
+
+def fill_the_disk() -> None:
+    with Path("decoded.raw").open("wb") as file:
+        for _ in range(100):
+            file.truncate(1 << 30)
+
+
 DEEDS: dict[str, Callable[[], object]] = {
-    "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "segfault": lambda: ctypes.string_at(0),
     "exit": lambda: os._exit(0),
     "hoard": lambda: [bytearray(1 << 26) for _ in range(64)],
     "spin": spin,
     "write": write_a_file,
+    "breed": breed,
+    "fill": fill_the_disk,
+    "thread": lambda: threading.Thread(target=spin).start(),
+    "call": lambda: socket.create_connection(("127.0.0.1", 9)),
+    "run": lambda: os.execv("/bin/true", ["true"]),
+    "murder": lambda: os.kill(os.getppid(), signal.SIGKILL),
     "flood": lambda: sys.stdout.write("x" * (64 << 20)) and sys.stdout.flush(),
     "sleep": lambda: time.sleep(600),
 }
@@ -55,6 +74,11 @@ def decode(source: int, order: Order, emit: Callable[[Frame], None]) -> None:
         case "uncounted":
             emit(Block(1, bytes(32_000)))
             emit(End(1, 0, ()))
+        case "long":
+            for _ in range(60):
+                emit(Block(1, b"\0\7" * 32_000))
+            emit(End(60 * 32_000, 0, ()))
+            return
         case "endless":
             while True:
                 emit(Block(1, b"\1\2" * 16_000))

@@ -6,6 +6,7 @@ request, reaps them, and ends (its children with it) when the control socket clo
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import select
@@ -13,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
@@ -41,12 +43,10 @@ def serve(control: socket.socket, decode: Decode) -> None:
         message, descriptors, _, _ = socket.recv_fds(control, MAX_ORDER_BYTES, 2)
         if not message:
             return
-        _obey(message, descriptors, children, control, decode)
+        _obey(message, descriptors, children, decode)
 
 
-def _obey(
-    message: bytes, descriptors: list[int], children: dict[int, int], control: socket.socket, decode: Decode
-) -> None:
+def _obey(message: bytes, descriptors: list[int], children: dict[int, int], decode: Decode) -> None:
     order = msgspec.msgpack.decode(message, type=Order | Kill)
     match order:
         case Kill(token=token):
@@ -54,7 +54,7 @@ def _obey(
         case Order():
             source, sink = descriptors
             try:
-                children[order.token] = _fork(order, source, sink, control, decode)
+                children[order.token] = _fork(order, source, sink, decode)
             except OSError:
                 pass  # no process to be had: the worker sees a pipe that closes without a word, and says so
             finally:
@@ -62,14 +62,14 @@ def _obey(
                 os.close(sink)
 
 
-def _fork(order: Order, source: int, sink: int, control: socket.socket, decode: Decode) -> int:
+def _fork(order: Order, source: int, sink: int, decode: Decode) -> int:
     zygote = os.getpid()
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
-            control.close()
+            _close_all_but(source, sink)
             os.setsid()
             jail.die_with_parent(zygote)
             _work(order, source, sink, decode)
@@ -77,6 +77,15 @@ def _fork(order: Order, source: int, sink: int, control: socket.socket, decode: 
         finally:
             os._exit(status)
     return pid
+
+
+def _close_all_but(*kept: int) -> None:
+    """Nothing of the zygote's own is in a child's hands: neither its orders nor what wakes it."""
+    for descriptor in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
+        if descriptor > 2 and descriptor not in kept:
+            # the listing itself was one of them, and is gone
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
 
 
 def _work(order: Order, source: int, sink: int, decode: Decode) -> None:

@@ -21,12 +21,14 @@ from tiro.model.media import MediaLimits
 from tiro.ports import PreparedEnd
 
 LIMITS = MediaLimits(max_duration_s=60, max_bytes=1 << 30, deadline_s=30)
+LONG = MediaLimits(max_duration_s=130, max_bytes=1 << 30, deadline_s=30)
 MOODY = (sys.executable, "-m", "tests.stubs.moody_decoder")
 
 
 @pytest.fixture
-def moody() -> Iterator[ChildPreparer]:
-    preparer = ChildPreparer(vad="energy", command=MOODY)
+def moody(tmp_path: Path) -> Iterator[ChildPreparer]:
+    # -X does nothing but make the command line this test's own
+    preparer = ChildPreparer(vad="energy", command=(MOODY[0], "-X", f"of={tmp_path}", *MOODY[1:]), scratch=tmp_path)
     yield preparer
     preparer.close()
 
@@ -58,35 +60,94 @@ def prepare(preparer: ChildPreparer, path: Path, limits: MediaLimits = LIMITS) -
     return list(preparer.prepare(path, limits, True, threading.Event()))
 
 
+def family(preparer: ChildPreparer) -> list[int]:
+    """Every process that has come from this preparer's zygote, whoever its parent is now: forks keep the command line."""
+    zygote = Path(f"/proc/{preparer._zygote.pid}/cmdline").read_bytes()
+    return [
+        int(process.name) for process in Path("/proc").iterdir() if process.name.isdigit() and _says(process, zygote)
+    ]
+
+
+def _says(process: Path, command: bytes) -> bool:
+    try:
+        return (process / "cmdline").read_bytes() == command
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+DEEDS = {
+    "segfault": "crashes (SIGSEGV)",
+    "exit": "ends without a word",
+    "hoard": "takes 4 GB of memory",
+    "write": "writes a file",
+    "fill": "writes 100 GB to the disk",
+    "breed": "forks without end",
+    "thread": "starts a thread",
+    "call": "opens a connection",
+    "run": "runs a program",
+    "murder": "kills its parent",
+    "huge": "sends a frame of more than 1 MB",
+    "odd": "sends half a sample",
+    "twice": "sends two probes",
+    "uncounted": "miscounts its samples",
+}
+
+
 @pytest.mark.parametrize(
-    "deed", ["segfault", "exit", "hoard", "spin", "write", "huge", "odd", "twice", "uncounted"], ids=str
+    "deed",
+    [
+        pytest.param(
+            deed, marks=pytest.mark.hostile_input(24, f"a decoder that {what}", "decode_failed, neighbour unhurt")
+        )
+        for deed, what in DEEDS.items()
+    ],
 )
-def test_a_child_gone_wrong_is_a_recording_that_cannot_be_decoded(
-    moody: ChildPreparer, told: Callable[[str], Path], deed: str
+def test_a_child_gone_wrong_costs_its_own_file_and_nothing_else(
+    moody: ChildPreparer, told: Callable[[str], Path], tmp_path: Path, deed: str, seen: Callable[[str], None]
 ) -> None:
+    """For good: another attempt would end as this one did. A neighbour that is half decoded gets to its end."""
+    neighbour = moody.prepare(told("long"), LONG, True, threading.Event())
+    next(neighbour)
+    zygote = moody._zygote.pid
     with pytest.raises(MediaRefused) as refused:
         prepare(moody, told(deed))
+    *_, end = neighbour
+    seen(f"{refused.value.reason}, neighbour's {end.decoded_s:.0f} of 120 s")  # type: ignore[union-attr]
     assert refused.value.reason == "decode_failed"
-    assert isinstance(prepare(moody, told("well"))[-1], PreparedEnd)
+    assert not refused.value.again
+    assert end.decoded_s == 120  # type: ignore[union-attr]
     assert until(lambda: children(moody) == [])
+    assert family(moody) == [zygote]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["long", deed])
 
 
-def test_what_a_child_prints_goes_nowhere(moody: ChildPreparer, told: Callable[[str], Path]) -> None:
+@pytest.mark.hostile_input(24, "a decoder that prints 64 MB", "completed")
+def test_what_a_child_prints_goes_nowhere(
+    moody: ChildPreparer, told: Callable[[str], Path], seen: Callable[[str], None]
+) -> None:
     assert isinstance(prepare(moody, told("flood"))[-1], PreparedEnd)
+    seen("completed")
 
 
+@pytest.mark.hostile_input(24, "a decoder that sends sound without end", "duration_exceeds_limit")
 def test_a_child_that_never_ends_its_sound_is_cut_at_the_limit(
-    moody: ChildPreparer, told: Callable[[str], Path]
+    moody: ChildPreparer, told: Callable[[str], Path], seen: Callable[[str], None]
 ) -> None:
     with pytest.raises(MediaRefused) as refused:
         prepare(moody, told("endless"))
+    seen(refused.value.reason)
     assert refused.value.reason == "duration_exceeds_limit"
     assert until(lambda: children(moody) == [])
 
 
-def test_a_child_that_hangs_is_ended_at_the_deadline(moody: ChildPreparer, told: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize("deed", ["sleep", "spin"])
+@pytest.mark.hostile_input(24, "a decoder that hangs, one that loops", "decode_failed at the deadline")
+def test_a_child_that_hangs_is_ended_at_the_deadline(
+    moody: ChildPreparer, told: Callable[[str], Path], deed: str, seen: Callable[[str], None]
+) -> None:
     with pytest.raises(MediaRefused) as refused:
-        prepare(moody, told("sleep"), MediaLimits(60, 1 << 30, deadline_s=0.5))
+        prepare(moody, told(deed), MediaLimits(60, 1 << 30, deadline_s=0.5))
+    seen(refused.value.reason)
     assert refused.value.reason == "decode_failed"
     assert until(lambda: children(moody) == [])
 
