@@ -12,6 +12,7 @@ from temporalio.client import Client
 
 from tests.workflows.stations import ScriptedStations, working
 from tiro.adapters.fakes import RecordedOrchestrator
+from tiro.adapters.temporal import names
 from tiro.adapters.temporal.client import connect
 from tiro.adapters.temporal.devserver import free_port
 from tiro.adapters.temporal.orchestrator import TemporalOrchestrator
@@ -54,6 +55,23 @@ async def test_starting_twice_is_starting_once(orchestrator: Orchestrator) -> No
 async def test_a_run_that_was_never_started_does_not_run(orchestrator: Orchestrator) -> None:
     """Reconciling asks this of jobs that seem lost."""
     assert not await orchestrator.is_running("job_9", 1)
+
+
+@pytest.mark.promise("J10")
+async def test_a_run_is_found_by_its_job_and_number(temporal_client: Client) -> None:
+    """`job/<job id>/<run>`: recovery, operators and audits compute it; nobody keeps it anywhere."""
+    await TemporalOrchestrator(temporal_client, patience_s=10).start_transcription(LAUNCH)
+    found = await temporal_client.get_workflow_handle("job/job_1/1").describe()
+    assert (found.workflow_type, found.task_queue) == (names.TRANSCRIPTION, names.CONTROL)
+
+
+@pytest.mark.promise("J40")
+async def test_a_run_brings_the_weight_of_its_account(temporal_client: Client) -> None:
+    """Temporal shares its queues by it, account by account, and hands it on to every station of the run."""
+    await TemporalOrchestrator(temporal_client, patience_s=10).start_transcription(LAUNCH)
+    history = await temporal_client.get_workflow_handle("job/job_1/1").fetch_history()
+    priority = history.events[0].workflow_execution_started_event_attributes.priority
+    assert (priority.fairness_key, priority.fairness_weight, priority.priority_key) == ("acct_1", 3.0, 3)
 
 
 async def test_runs_of_one_job_are_told_apart(orchestrator: Orchestrator) -> None:

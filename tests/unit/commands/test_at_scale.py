@@ -88,6 +88,15 @@ def test_doctor_names_what_is_away_with_a_fix_and_fails(shell: Shell) -> None:
     assert {found[code]["level"] for code in ("database", "clock", "store", "engine", "diarizer")} == {"ok"}
 
 
+@pytest.mark.promise("J34")
+def test_doctor_says_that_the_light_diarizer_stands_in(shell: Shell) -> None:
+    """By name, with the way to the better one."""
+    found = shell.findings(1)
+    assert found["diarizer"]["text"].startswith("acoustic")
+    assert found["diarizer_light"]["level"] == "warn"
+    assert "tiro[diarization]" in found["diarizer_light"]["fix"]
+
+
 def test_every_finding_that_is_not_ok_says_what_to_do(shell: Shell) -> None:
     found = shell.findings(1, TIRO_ENGINES="openai", TIRO_DATABASE_URL="postgresql://x:y@127.0.0.1:9/x")
     assert {"database_unavailable", "engine_unavailable"} <= found.keys()

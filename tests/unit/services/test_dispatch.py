@@ -32,6 +32,30 @@ async def test_a_queued_job_is_admitted_started_and_its_order_dropped(desk: Desk
     }
 
 
+@pytest.mark.promise("J40")
+async def test_a_business_account_weighs_more_than_pro_and_pro_more_than_free(desk: Desk) -> None:
+    """Each run is started with the weight of its account's plan as it is then."""
+    accounts = {plan: await desk.account(plan) for plan in ("free", "pro", "business")}
+    for plan, account in accounts.items():
+        await desk.queued(account, f"job_{plan}")
+    await desk.dispatch.once()
+    weights = [desk.orchestrator.launched[f"job_{plan}", 1].weight for plan in accounts]
+    assert weights == sorted(set(weights))
+
+
+@pytest.mark.promise("J40")
+async def test_a_job_of_another_account_does_not_wait_for_a_backlog(desk: Desk) -> None:
+    """A free account has all its jobs in line; the business account's begins in the same pass."""
+    free = await desk.account("free")
+    for number in range(9):
+        desk.clock.step()
+        await desk.queued(free, f"job_free_{number}")
+    desk.clock.step()
+    await desk.queued(await desk.account("business"), "job_business")
+    await desk.dispatch.once()
+    assert sorted(job_id for job_id, _ in desk.orchestrator.launched) == ["job_business", "job_free_0", "job_free_1"]
+
+
 async def test_what_is_asked_for_is_all_that_the_summary_says(desk: Desk) -> None:
     """A prompt and a vocabulary are content."""
     options = JobOptions(diarize=False, prompt="canary", vocabulary=("canary",))
