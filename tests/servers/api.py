@@ -144,6 +144,12 @@ def api_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def make_api(tmp_path: Path, api_database: Path) -> AsyncIterator[ApiMaker]:
+    async with apis(tmp_path, api_database) as make:
+        yield make
+
+
+@contextlib.asynccontextmanager
+async def apis(tmp_path: Path, api_database: Path) -> AsyncIterator[ApiMaker]:
     """Start a server; `change` may exchange ports of its house, `limits` its limits; `environ` sets more of its settings."""
     async with contextlib.AsyncExitStack() as stack:
 
