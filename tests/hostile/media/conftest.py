@@ -1,4 +1,4 @@
-"""Fixtures: a preparer like the service's, and a place for the file."""
+"""Fixtures: a preparer like the service's, and a place for the file; an API, and a whole installation."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.api import api, api_database, make_api
+from tests.acceptance.conftest import make_site, site
+from tests.servers.api import api_database, make_api
+from tests.servers.databases import postgres_template, postgres_url
+from tests.servers.postgres import postgres_server
 from tiro.adapters.media.preparer import ChildPreparer
 
-__all__ = ["api", "api_database", "make_api"]
+__all__ = ["api_database", "make_api", "make_site", "postgres_server", "postgres_template", "postgres_url", "site"]
 
 
 @pytest.fixture(scope="module")
