@@ -26,7 +26,7 @@ HEALTH_WITHIN_S = 2.0
 
 def create_app(house: House, config: ApiConfig) -> Edge:
     """The whole server over this house. Its lifespan runs the relay. The first face answers for paths that nobody owns."""
-    identity = Identity(house.accounts, house.clock, config.token_key)
+    identity = Identity(house.accounts, house.families, house.clock, config.token_key)
     uploads = Uploads(house, config.limits)
     faces = [jobs.face(house, config, identity, uploads)]
     if config.admin_token is not None:

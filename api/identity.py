@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Literal
 
 import jwt
 import msgspec
 
 from api.faces import HttpRequest
-from tiro.model.account import Account, ApiKey
+from tiro.model.account import Account
 from tiro.model.errors import Unauthenticated
+from tiro.model.family import Successor
 from tiro.ports import Clock
 from tiro.services.accounts import KEY_PREFIX, Accounts
+from tiro.services.families import Families
 
 ACCESS_S = 3_600
 REFRESH_S = 30 * 24 * 3_600
@@ -26,8 +29,8 @@ _LONGEST = 4_096
 TokenType = Literal["access", "refresh"]
 
 
-class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a token says; times in unix seconds."""
+class Claims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a token says; times in unix seconds. `family`, and in refresh tokens `generation`: of tokens that rotate."""
 
     iss: str
     aud: str
@@ -37,6 +40,8 @@ class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     iat: int
     nbf: int
     exp: int
+    family: str | None = None
+    generation: int | None = None
 
 
 class Tokens(msgspec.Struct, frozen=True):
@@ -51,8 +56,9 @@ class Tokens(msgspec.Struct, frozen=True):
 class Identity:
     """Proves who asks, per request, against the records as they are now."""
 
-    def __init__(self, accounts: Accounts, clock: Clock, token_key: bytes) -> None:
+    def __init__(self, accounts: Accounts, families: Families, clock: Clock, token_key: bytes) -> None:
         self._accounts = accounts
+        self._families = families
         self._clock = clock
         self._key = token_key
 
@@ -74,24 +80,62 @@ class Identity:
         """Tokens for a key. Raises Unauthenticated `invalid_api_key`."""
         if not api_key.startswith(KEY_PREFIX) or len(api_key) > _LONGEST:
             raise Unauthenticated("invalid_api_key", "The API key is not valid.")
-        _, key = await self._accounts.by_key(api_key)
-        return Tokens(self._token(key, "access"), self._token(key, "refresh"), ACCESS_S, REFRESH_S)
+        account, key = await self._accounts.by_key(api_key)
+        family = self._families.new_id() if account.rotate_refresh else None
+        first = self._claims_of(account.account_id, key.key_id, "refresh", self._now(), family, 0 if family else None)
+        return self._tokens(first, self._signed(first))
 
     async def refresh(self, token: str) -> Tokens:
-        """A new access token; the refresh token stays the same for its 30 days. Raises Unauthenticated `invalid_refresh_token`."""
+        """A new access token. The refresh token stays the same for its 30 days, or where the account says so a new one follows it.
+
+        Raises Unauthenticated `invalid_refresh_token`.
+        """
         claims = self._claims(token, "refresh", "invalid_refresh_token")
         if self._expired(claims):
             raise _refused("invalid_refresh_token")
-        await self._holder(claims, "invalid_refresh_token")
-        left_s = max(0, claims.exp - self._now())
-        return Tokens(self._signed(claims.account, claims.key, "access", ACCESS_S), token, ACCESS_S, left_s)
+        account = await self._holder(claims, "invalid_refresh_token")
+        if not account.rotate_refresh:
+            return self._tokens(claims, token)
+        family, successor = await self._successor(claims)
+        made_at = int(successor.made_at.timestamp())
+        following = self._claims_of(claims.account, claims.key, "refresh", made_at, family, successor.generation)
+        return self._tokens(following, self._signed(following))
 
-    def _token(self, key: ApiKey, typ: TokenType) -> str:
-        return self._signed(key.account_id, key.key_id, typ, ACCESS_S if typ == "access" else REFRESH_S)
+    async def _successor(self, claims: Claims) -> tuple[str, Successor]:
+        """A token from before the switch was turned on stays good for its 30 days, as was said then; each use begins a family."""
+        if claims.family is None:
+            return self._families.new_id(), Successor(0, self._clock.now())
+        lives = timedelta(seconds=REFRESH_S + LEEWAY_S)
+        return claims.family, await self._families.use(claims.family, claims.generation or 0, lives=lives)
 
-    def _signed(self, account_id: str, key_id: str, typ: TokenType, lives_s: int) -> str:
-        now = self._now()
-        claims = Claims(_ISSUER, _AUDIENCE, account_id, key_id, typ, now, now, now + lives_s)
+    def _tokens(self, refresh: Claims, text: str) -> Tokens:
+        """The answer with this refresh token, and an access token of its family."""
+        access = self._claims_of(refresh.account, refresh.key, "access", self._now(), refresh.family)
+        return Tokens(self._signed(access), text, ACCESS_S, max(0, refresh.exp - self._now()))
+
+    def _claims_of(
+        self,
+        account_id: str,
+        key_id: str,
+        typ: TokenType,
+        made_at: int,
+        family: str | None,
+        generation: int | None = None,
+    ) -> Claims:
+        return Claims(
+            iss=_ISSUER,
+            aud=_AUDIENCE,
+            account=account_id,
+            key=key_id,
+            typ=typ,
+            iat=made_at,
+            nbf=made_at,
+            exp=made_at + (ACCESS_S if typ == "access" else REFRESH_S),
+            family=family,
+            generation=generation,
+        )
+
+    def _signed(self, claims: Claims) -> str:
         return jwt.encode(msgspec.to_builtins(claims), self._key, algorithm=_ALGORITHM)
 
     def _claims(self, token: str, typ: TokenType, refusal: str) -> Claims:
@@ -115,7 +159,7 @@ class Identity:
 
     async def _holder(self, claims: Claims, refusal: str) -> Account:
         try:
-            account = await self._accounts.by_key_id(claims.key)
+            account = await self._accounts.by_key_id(claims.key, claims.family)
         except Unauthenticated:
             raise _refused(refusal) from None
         if account.account_id != claims.account:

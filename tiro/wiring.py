@@ -35,6 +35,7 @@ from tiro.ports import Clock, Diarizer, Engine, Orchestrator, Preparer
 from tiro.services.accounts import Accounts
 from tiro.services.dispatch import Dispatch
 from tiro.services.ending import Endings
+from tiro.services.families import Families
 from tiro.services.hooks import Hooks
 from tiro.services.house import Bell, House
 from tiro.services.intake import Intake
@@ -94,7 +95,8 @@ def build_house(settings: Settings, orchestrator: Orchestrator, clock: Clock | N
         plans=plans,
         chain=chain,
         bell=bell,
-        accounts=Accounts(records, vault, clock, ids, plans),
+        accounts=Accounts(records, vault, clock, ids, plans, chain),
+        families=Families(records, clock, ids),
         intake=Intake(records, vault, clock, ids, fetcher, courier, plans, chain, bell.ring),
         jobs=Jobs(records, blobs, orchestrator, endings, clock, bell.ring),
         endings=endings,

@@ -25,6 +25,7 @@ from api.admin.wire import (
     KeyRows,
     KeyWish,
     NewKeyRow,
+    PlanRows,
     Priority,
     Replayed,
     Secret,
@@ -179,6 +180,7 @@ class AccountAdmin:
             (get, "/keys", self.keys),
             (post, "/keys", self.create_key),
             (delete, "/keys/{key_id:str}", self.revoke_key),
+            (get, "/plans", self.plans),
             (get, "/accounts", self.accounts),
             (post, "/accounts", self.create),
             (get, "/accounts/{account_id:str}", self.show),
@@ -201,6 +203,10 @@ class AccountAdmin:
     async def revoke_key(self, request: HttpRequest, key_id: FromPath[str]) -> Answer:
         await self._accounts.revoke_key(key_id)
         return Answer(b"", status_code=204)
+
+    async def plans(self, request: HttpRequest) -> Answer:
+        used = await self._accounts.plans_in_use()
+        return json_answer(PlanRows([translate.plan_row(plan, used.get(plan.name, 0)) for plan in self._plans.all()]))
 
     async def accounts(self, request: HttpRequest) -> Answer:
         return json_answer(AccountRows([translate.account_row(one) for one in await self._accounts.all()]))

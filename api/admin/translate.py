@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from api.admin.wire import AccountRow, AttemptRow, DeliveryRow, JobRow, KeyRow, UsageRow
+from api.admin.wire import AccountRow, AttemptRow, DeliveryRow, JobRow, KeyRow, PlanRow, UsageRow
 from tiro.model.account import Account, ApiKey
 from tiro.model.errors import Invalid
 from tiro.model.hook import Attempt, Delivery
@@ -48,6 +48,10 @@ def key_row(key: ApiKey) -> KeyRow:
 
 def account_row(account: Account) -> AccountRow:
     return AccountRow(**_same(account, AccountRow))
+
+
+def plan_row(plan: Plan, accounts: int) -> PlanRow:
+    return PlanRow(**msgspec.structs.asdict(plan), accounts=accounts)
 
 
 def usage_row(account: Account, plan: Plan, usage: Usage) -> UsageRow:

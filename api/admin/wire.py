@@ -13,7 +13,7 @@ PREFIX = "/_admin"
 GET jobs?account&status&since&cursor&limit -> JobRows    GET jobs/{id} -> JobDetails    DELETE jobs/{id} -> JobRow | 204
 POST jobs/{id}/{cancel|retry|pause|resume} -> JobRow     POST jobs/{id}/reprioritize <- Priority -> JobRow
 GET keys?account -> KeyRows    POST keys <- KeyWish -> NewKeyRow    DELETE keys/{id} -> 204
-GET accounts -> AccountRows    POST accounts <- AccountWish -> AccountRow    GET accounts/{id} -> AccountRow
+GET plans -> PlanRows    GET accounts -> AccountRows    POST accounts <- AccountWish -> AccountRow    GET accounts/{id} -> AccountRow
 PATCH accounts/{id} <- AccountChange -> AccountRow       GET accounts/{id}/usage?month -> UsageRow
 GET accounts/{id}/webhook-secret -> Secret    POST accounts/{id}/webhook-secret/{next|activate} -> Secret
 POST hooks/{event_id}/replay -> Replayed
@@ -150,7 +150,7 @@ class NewKeyRow(msgspec.Struct, frozen=True):
 
 
 class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An account and its switches."""
+    """An account and its switches. `engines` empty: the whole chain."""
 
     account_id: str
     name: str
@@ -162,6 +162,9 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
     unmetered: bool
     overage: bool
     queueing: bool
+    keep_audio: bool
+    rotate_refresh: bool
+    engines: tuple[str, ...]
     running: int
 
 
@@ -188,6 +191,29 @@ class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
     overage: bool | None = None
     queueing: bool | None = None
     suspended: bool | None = None
+    keep_audio: bool | None = None
+    rotate_refresh: bool | None = None
+    engines: tuple[str, ...] | None = None
+
+
+class PlanRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan of this server's settings, and how many accounts are on it."""
+
+    name: str
+    max_bytes: int
+    max_duration_s: int
+    max_jobs: int
+    minutes_month: int | None
+    overage_micros_per_minute: int | None
+    weight: float
+    max_keys: int
+    accounts: int
+
+
+class PlanRows(msgspec.Struct, frozen=True):
+    """All plans, in the order of the settings."""
+
+    plans: list[PlanRow]
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):

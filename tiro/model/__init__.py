@@ -2,5 +2,5 @@
 
 errors · ids · blob (where content lies) · media (what was decoded, spans) · request (what was asked) · job (the record)
 transcript (words, segments, turns) · speech (what engines hear) · words, speakers, merge (from one to the other)
-account (and its keys) · plans · ledger (money and minutes) · hook (deliveries) · replay (answers given again)
+account (and its keys) · plans · family (refresh tokens) · ledger (money and minutes) · hook (deliveries) · replay (answers given again)
 """

@@ -8,7 +8,11 @@ import msgspec
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """One customer. `unmetered`: minutes are not counted against the plan (the first account of an embedded server)."""
+    """One customer. `unmetered`: minutes are not counted against the plan (the first account of an embedded server).
+
+    `keep_audio`: recordings outlive the day. `engines`: those that may hear it, () the whole chain. `rotate_refresh`: each use of a
+    refresh token gives a new one.
+    """
 
     account_id: str
     name: str
@@ -22,6 +26,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     queueing: bool = True
     keep_audio: bool = False
     engines: tuple[str, ...] = ()
+    rotate_refresh: bool = False
     running: int = 0
 
 

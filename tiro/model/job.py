@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from tiro.model.account import Account
 from tiro.model.blob import BlobRef
 from tiro.model.request import JobOptions, Source
 
@@ -23,7 +24,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One recording on its way. Never holds transcript text. `run` counts from 1; a retry is the next run.
 
     `admitted`: it holds one of the account's slots. `claim`: which workflow execution owns (job, run).
-    `purge_after`: when the source may go; `deleted_at`: the tombstone, set before anything is removed.
+    `purge_after`: when the source may go; `trimmed_at`: only the source is left, which its account keeps; `deleted_at`: the tombstone,
+    set before anything is removed.
     """
 
     job_id: str
@@ -60,6 +62,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     webhook_url: str | None = None
     purge_after: datetime | None = None
     source_deleted_at: datetime | None = None
+    trimmed_at: datetime | None = None
     deleted_at: datetime | None = None
 
     @property
@@ -75,6 +78,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         if not self.spans_total:
             return 0.0
         return min(0.99, self.spans_done / self.spans_total)
+
+
+def keeps_source(job: Job, account: Account | None) -> bool:
+    """Whether its recording outlives the day: the account says so, and the job was neither cancelled nor deleted."""
+    kept = job.state in {"completed", "failed"} and job.deleted_at is None
+    return kept and account is not None and account.keep_audio
 
 
 class JobPatch(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from tiro.ports.audio import Samples
 from tiro.ports.content import Blobs, BlobWriter
 from tiro.ports.flow import Launch, Orchestrator
 from tiro.ports.media import Answer, Courier, Fetched, Fetcher, PreparedEnd, PreparedSpan, Preparer
-from tiro.ports.records import Accounts, Hooks, Jobs, Ledger, Limits, Records, Replays, Transaction
+from tiro.ports.records import Accounts, Families, Hooks, Jobs, Ledger, Limits, Records, Replays, Transaction
 from tiro.ports.speech import Diarizer, Engine, SpanAudio, Urgency
 from tiro.ports.world import Clock, Ids, Vault
 
@@ -21,6 +21,7 @@ __all__ = [
     "Courier",
     "Diarizer",
     "Engine",
+    "Families",
     "Fetched",
     "Fetcher",
     "Hooks",

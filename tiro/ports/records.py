@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from tiro.model.account import Account, ApiKey
+from tiro.model.family import Family
 from tiro.model.hook import Attempt, Delivery, DeliveryState, WebhookSecrets
 from tiro.model.job import Ending, Job, JobPatch, JobState, Order
 from tiro.model.ledger import Charge, Entry, HoldTerms, Usage
@@ -20,6 +21,10 @@ class Accounts(Protocol):
     async def add(self, account: Account) -> None: ...
     async def get(self, account_id: str) -> Account | None: ...
     async def all(self) -> list[Account]: ...
+    async def plans(self) -> dict[str, int]:
+        """The plans that accounts are on, and how many are."""
+        ...
+
     async def save(self, account: Account) -> None:
         """Everything but `running`, which only admission and `finish` change."""
         ...
@@ -122,7 +127,14 @@ class Jobs(Protocol):
         ...
 
     async def purgeable(self, now: datetime, limit: int = 100) -> list[Job]:
-        """Ended jobs whose `purge_after` has passed and whose source is not yet marked deleted, and deleted jobs not yet swept."""
+        """Ended jobs whose `purge_after` has passed and whose source is not yet marked deleted, and deleted jobs not yet swept.
+
+        Without the trimmed ones of accounts that keep their audio, as long as they do.
+        """
+        ...
+
+    async def mark_trimmed(self, job_id: str, now: datetime) -> None:
+        """Its source is kept for its account; what was made of it is gone."""
         ...
 
     async def mark_source_deleted(self, job_id: str, now: datetime) -> None:
@@ -213,6 +225,20 @@ class Limits(Protocol):
         ...
 
 
+class Families(Protocol):
+    """Families of refresh tokens."""
+
+    async def get(self, family_id: str) -> Family | None: ...
+    async def lock(self, fresh: Family) -> Family:
+        """The family as it stands, else `fresh`, written; nobody else gets it before this transaction has ended."""
+        ...
+
+    async def save(self, family: Family) -> None: ...
+    async def forget(self, now: datetime) -> int:
+        """Remove those whose last token has expired; how many."""
+        ...
+
+
 class Transaction(Protocol):
     """One unit of work: everything done through it is committed together or not at all."""
 
@@ -222,6 +248,7 @@ class Transaction(Protocol):
     hooks: Hooks
     replays: Replays
     limits: Limits
+    families: Families
 
 
 class Records(Protocol):

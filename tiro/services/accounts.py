@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import sha256
 
 import msgspec
 
 from tiro.model.account import Account, ApiKey
-from tiro.model.errors import Conflict, NotFound, Unauthenticated
+from tiro.model.errors import Conflict, Invalid, NotFound, Unauthenticated
 from tiro.model.hook import WebhookSecrets
 from tiro.model.ledger import Usage, month_of
 from tiro.model.plans import Plans
+from tiro.model.speech import EngineFacts
 from tiro.ports import Clock, Ids, Records, Transaction, Vault
 
 KEY_PREFIX = "tsk_live_"
@@ -29,12 +31,15 @@ class NewKey(msgspec.Struct, frozen=True):
 class Accounts:
     """Accounts and how they prove who they are. Key texts are shown once and kept as sha256 only."""
 
-    def __init__(self, records: Records, vault: Vault, clock: Clock, ids: Ids, plans: Plans) -> None:
+    def __init__(
+        self, records: Records, vault: Vault, clock: Clock, ids: Ids, plans: Plans, chain: Sequence[EngineFacts]
+    ) -> None:
         self._records = records
         self._vault = vault
         self._clock = clock
         self._ids = ids
         self._plans = plans
+        self._engines = tuple(facts.id for facts in chain)
 
     async def create(
         self,
@@ -80,11 +85,22 @@ class Accounts:
         overage: bool | None = None,
         queueing: bool | None = None,
         suspended: bool | None = None,
+        keep_audio: bool | None = None,
+        rotate_refresh: bool | None = None,
+        engines: Sequence[str] | None = None,
     ) -> Account:
-        """Change what is given; it holds from the next request on. Raises NotFound, Invalid."""
+        """Change what is given; it holds from the next request on. `engines` empty: the whole chain. Raises NotFound, Invalid."""
         if plan is not None:
             self._plans.named(plan)
-        wanted = {"plan": plan, "overage": overage, "queueing": queueing, "suspended": suspended}
+        wanted = {
+            "plan": plan,
+            "overage": overage,
+            "queueing": queueing,
+            "suspended": suspended,
+            "keep_audio": keep_audio,
+            "rotate_refresh": rotate_refresh,
+            "engines": None if engines is None else self._of_the_chain(engines),
+        }
         async with self._records.begin() as tx:
             account = await _existing(tx, account_id)
             account = msgspec.structs.replace(
@@ -138,9 +154,15 @@ class Accounts:
             await tx.accounts.touch_key(key.key_id, self._clock.now())
             return account, key
 
-    async def by_key_id(self, key_id: str) -> Account:
-        """Who holds the key that a token was made from, as long as it is not revoked. Raises Unauthenticated."""
+    async def by_key_id(self, key_id: str, family_id: str | None = None) -> Account:
+        """Who holds the key that a token was made from, as long as neither it nor the token's family is revoked.
+
+        Raises Unauthenticated.
+        """
         async with self._records.begin() as tx:
+            family = None if family_id is None else await tx.families.get(family_id)
+            if family is not None and family.revoked_at is not None:
+                raise Unauthenticated("invalid_token", "The token is not valid.")
             return await self._holder(tx, await tx.accounts.key(key_id))
 
     async def webhook_secret(self, account_id: str, *, upcoming: bool = False) -> str:
@@ -174,6 +196,29 @@ class Accounts:
                 previous_until=self._clock.now() + PREVIOUS_SECRET_FOR,
             )
             await tx.accounts.save_webhook_secrets(account_id, rotated)
+
+    async def plans_in_use(self) -> dict[str, int]:
+        """Plan -> how many accounts are on it."""
+        async with self._records.begin() as tx:
+            return await tx.accounts.plans()
+
+    async def check_plans(self) -> None:
+        """To be asked before anybody else asks: raises Invalid `plan_missing`, naming the plans that accounts are on and nobody set."""
+        used = await self.plans_in_use()
+        for plan in self._plans.missing(used):
+            many = "1 account is" if used[plan] == 1 else f"{used[plan]} accounts are"
+            raise Invalid(
+                "plan_missing", f"{many} on the plan {plan!r}, which is not in the settings: name it in TIRO_PLANS."
+            )
+
+    def _of_the_chain(self, engines: Sequence[str]) -> tuple[str, ...]:
+        """Raises Invalid `unknown_engine`."""
+        for engine in engines:
+            if engine not in self._engines:
+                chain = ", ".join(self._engines)
+                message = f"{engine!r} is not in the chain of this server; there are {chain}."
+                raise Invalid("unknown_engine", message, param="engines")
+        return tuple(dict.fromkeys(engines))
 
     def _new_secret(self) -> bytes:
         return self._vault.seal(b"whsec_" + urlsafe_b64encode(self._ids.secret(32)).rstrip(b"="))

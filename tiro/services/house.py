@@ -13,6 +13,7 @@ from tiro.ports import Blobs, Clock, Courier, Fetcher, Ids, Orchestrator, Prepar
 from tiro.services.accounts import Accounts
 from tiro.services.dispatch import Dispatch
 from tiro.services.ending import Endings
+from tiro.services.families import Families
 from tiro.services.hooks import Hooks
 from tiro.services.intake import Intake
 from tiro.services.jobs import Jobs
@@ -53,6 +54,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     chain: tuple[EngineFacts, ...]
     bell: Bell
     accounts: Accounts
+    families: Families
     intake: Intake
     jobs: Jobs
     endings: Endings

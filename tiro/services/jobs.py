@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
+from tiro.model.account import Account
 from tiro.model.blob import job_prefix, result_key, transcript_key
-from tiro.model.errors import Conflict, Invalid, NotFound, Permanent
+from tiro.model.errors import Conflict, Invalid, NotFound, Permanent, Transient
 from tiro.model.hook import Attempt, Delivery
-from tiro.model.job import Job, JobState, Order
+from tiro.model.job import Job, JobState, Order, keeps_source
 from tiro.model.transcript import Transcript
 from tiro.ports import Blobs, Clock, Orchestrator, Records
 from tiro.render import FORMATS
@@ -122,14 +123,13 @@ class Jobs:
         return None
 
     async def retry(self, job_id: str, account_id: str | None = None) -> Job:
-        """A failed job becomes its next run; what is done is not done again. Raises Conflict `source_deleted`, `not_failed`."""
+        """A failed job becomes its next run; what is done is not done again. Raises Conflict `source_deleted`, `not_failed`, Transient."""
         job = await self.get(job_id, account_id)
         if job.state != "failed":
             raise Conflict("not_failed", "Only a failed job can be retried.", status=job.state)
         now = self._clock.now()
-        if job.source_deleted_at is not None or (job.purge_after is not None and now >= job.purge_after):
-            raise Conflict("source_deleted", "The recording of this job has been deleted.")
         async with self._records.begin() as tx:
+            _check_source(job, await tx.accounts.get(job.account_id), now)
             again = await tx.jobs.retry(job_id, now)
         if again is None:
             raise Conflict("not_failed", "Only a failed job can be retried.")
@@ -176,10 +176,20 @@ class Jobs:
         return FORMATS[format_name].render(transcript)
 
 
+def _check_source(job: Job, account: Account | None, now: datetime) -> None:
+    """A source that is due is gone, or will be at any moment; one that is kept may be heard again once the sweep has left it."""
+    due = job.purge_after is not None and now >= job.purge_after
+    if job.source_deleted_at is not None or (due and not keeps_source(job, account)):
+        raise Conflict("source_deleted", "The recording of this job has been deleted.")
+    if due and job.trimmed_at is None:
+        raise Transient("being_swept", "What was made of this recording is being removed; try again in ten minutes.")
+
+
 def progress_of(job: Job, now: datetime) -> Progress:
-    """Progress by spans; the estimate assumes that the rest goes as fast as what is done."""
+    """Progress by spans; the estimate assumes that the rest goes as fast as what is done, and that one span is done by half."""
     if job.ended or job.started_at is None or not job.spans_done or not job.decoded_s:
         return Progress(job.progress, 0.0 if job.ended else None, None)
     elapsed_s = max(0.001, (now - job.started_at).total_seconds())
-    share = job.spans_done / max(1, job.spans_total or 1)
-    return Progress(job.progress, elapsed_s * (1 - share) / share, job.decoded_s * share / elapsed_s)
+    total = max(1, job.spans_total or 1)
+    share, begun = job.spans_done / total, min(1.0, (job.spans_done + 0.5) / total)
+    return Progress(job.progress, elapsed_s * (1 - begun) / begun, job.decoded_s * share / elapsed_s)

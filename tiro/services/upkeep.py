@@ -8,14 +8,15 @@ from datetime import timedelta
 import msgspec
 
 from tiro.model.blob import job_prefix
-from tiro.model.job import Job
+from tiro.model.job import Job, keeps_source
 from tiro.ports import Blobs, Clock, Orchestrator, Records
 from tiro.services.ending import Endings, Fault
 from tiro.services.replays import KEPT_FOR
 
 UPLOAD_KEPT_FOR = timedelta(hours=24)
 LOST_AFTER = timedelta(minutes=10)
-_MEDIA = ("source", "spans/", "parts/", "turns/")
+_MADE = ("spans/", "parts/", "turns/")
+_MEDIA = ("source", *_MADE)
 _CONTENT = (*_MEDIA, "transcript", "results/")
 """Of a job that was cancelled while its transcript was written, that goes too."""
 
@@ -59,10 +60,20 @@ class Upkeep:
             if not due:
                 return len(seen)
             for job in due:
-                await asyncio.to_thread(self._remove, job)
-                async with self._records.begin() as tx:
-                    await tx.jobs.mark_source_deleted(job.job_id, self._clock.now())
+                await self._purge_one(job)
             seen.update(job.job_id for job in due)
+
+    async def _purge_one(self, job: Job) -> None:
+        async with self._records.begin() as tx:
+            account = await tx.accounts.get(job.account_id)
+        if keeps_source(job, account):
+            await asyncio.to_thread(self._remove_below, job.job_id, _MADE)
+            async with self._records.begin() as tx:
+                await tx.jobs.mark_trimmed(job.job_id, self._clock.now())
+            return
+        await asyncio.to_thread(self._remove, job)
+        async with self._records.begin() as tx:
+            await tx.jobs.mark_source_deleted(job.job_id, self._clock.now())
 
     def _remove(self, job: Job) -> None:
         if job.deleted_at is not None:
@@ -94,8 +105,9 @@ class Upkeep:
         return len(lost)
 
     async def _forget(self) -> int:
-        """Answers that are given again no more, and windows in which nothing counts."""
+        """Answers that are given again no more, windows in which nothing counts, families whose tokens have all expired."""
         now = self._clock.now()
         async with self._records.begin() as tx:
             await tx.limits.forget(now)
+            await tx.families.forget(now)
             return await tx.replays.forget(now - KEPT_FOR)

@@ -52,7 +52,7 @@ class Desk:
         self.line = Line(records, self.blobs, self.vault, clock, PLANS, CHAIN)
         self.upkeep = Upkeep(records, self.blobs, self.orchestrator, self.endings, clock)
         self.jobs = Jobs(records, self.blobs, self.orchestrator, self.endings, clock, lambda: None)
-        self.accounts = Accounts(records, self.vault, clock, CountedIds(), PLANS)
+        self.accounts = Accounts(records, self.vault, clock, CountedIds(), PLANS, CHAIN)
 
     def _ring(self) -> None:
         self.rung += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from tiro.adapters.database.rows import Rows, read, write
 from tiro.adapters.database.tables import accounts, api_keys, webhook_secrets
@@ -28,6 +28,10 @@ class SqlAccounts:
     async def all(self) -> list[Account]:
         rows = await self._rows.all(select(accounts).order_by(accounts.c.created_at, accounts.c.account_id))
         return [read(Account, row) for row in rows]
+
+    async def plans(self) -> dict[str, int]:
+        query = select(accounts.c.plan, func.count().label("many")).group_by(accounts.c.plan).order_by(accounts.c.plan)
+        return {row["plan"]: int(row["many"]) for row in await self._rows.all(query)}
 
     async def save(self, account: Account) -> None:
         values = write(account)

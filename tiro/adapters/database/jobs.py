@@ -155,7 +155,7 @@ class SqlJobs:
         }
         gone = (
             *("started_at", "ended_at", "claim", "spans_total", "plan", "engine", "diarizer", "transcript"),
-            *("error_code", "error_reason", "billed_s", "overage_s", "purge_after"),
+            *("error_code", "error_reason", "billed_s", "overage_s", "purge_after", "trimmed_at"),
         )
         row = await self._rows.one(ended.values(fresh | dict.fromkeys(gone)).returning(jobs))
         return None if row is None else read(Job, row)
@@ -169,10 +169,16 @@ class SqlJobs:
         return await self._rows.value(alive) is None
 
     async def purgeable(self, now: datetime, limit: int = 100) -> list[Job]:
+        keeps = exists().where(accounts.c.account_id == jobs.c.account_id, accounts.c.keep_audio)
         expired = jobs.c.state.in_(sorted(ENDED)) & (jobs.c.purge_after <= now) & jobs.c.source_deleted_at.is_(None)
+        expired &= jobs.c.trimmed_at.is_(None) | ~keeps
         unswept = jobs.c.deleted_at.is_not(None) & jobs.c.swept_at.is_(None)
         query = select(jobs).where(or_(expired, unswept)).order_by(jobs.c.changed_at, jobs.c.job_id).limit(limit)
         return [read(Job, row) for row in await self._rows.all(query)]
+
+    async def mark_trimmed(self, job_id: str, now: datetime) -> None:
+        ended = (jobs.c.job_id == job_id) & jobs.c.state.in_(sorted(ENDED)) & jobs.c.source_deleted_at.is_(None)
+        await self._rows.run(update(jobs).where(ended).values(trimmed_at=now))
 
     async def mark_source_deleted(self, job_id: str, now: datetime) -> None:
         """A deleted job is swept by a mark that comes when no late writer can be left; until then it stays purgeable."""

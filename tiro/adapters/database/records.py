@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tiro.adapters.database.accounts import SqlAccounts
 from tiro.adapters.database.connect import async_engine, is_sqlite, parse
+from tiro.adapters.database.families import SqlFamilies
 from tiro.adapters.database.faults import translated
 from tiro.adapters.database.hooks import SqlHooks
 from tiro.adapters.database.jobs import SqlJobs
@@ -18,7 +19,7 @@ from tiro.adapters.database.ledger import SqlLedger
 from tiro.adapters.database.limits import SqlLimits
 from tiro.adapters.database.replays import SqlReplays
 from tiro.adapters.database.rows import Rows
-from tiro.ports import Accounts, Clock, Hooks, Jobs, Ledger, Limits, Replays, Transaction
+from tiro.ports import Accounts, Clock, Families, Hooks, Jobs, Ledger, Limits, Replays, Transaction
 
 
 class SqlTransaction:
@@ -31,6 +32,7 @@ class SqlTransaction:
         self.hooks: Hooks = SqlHooks(rows)
         self.replays: Replays = SqlReplays(rows)
         self.limits: Limits = SqlLimits(rows)
+        self.families: Families = SqlFamilies(rows)
 
 
 class SqlRecords:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -15,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -53,6 +56,7 @@ accounts = Table(
     Column("queueing", Boolean, nullable=False),
     Column("keep_audio", Boolean, nullable=False),
     Column("engines", Packed(tuple[str, ...]), nullable=False),
+    Column("rotate_refresh", Boolean, nullable=False, server_default=false()),
     Column("running", Integer, CheckConstraint("running >= 0", name="running"), nullable=False),
 )
 
@@ -116,6 +120,7 @@ jobs = Table(
     Column("webhook_url", Words),
     Column("purge_after", Moment),
     Column("source_deleted_at", Moment),
+    Column("trimmed_at", Moment),
     Column("deleted_at", Moment),
     # not a field of the struct: when a deleted job's prefix was last found empty, late writers included
     Column("swept_at", Moment),
@@ -244,5 +249,15 @@ limits = Table(
     Column("name", Words, primary_key=True),
     # when those that still count were taken, in microseconds since 1970
     Column("taken", Packed(tuple[int, ...]), nullable=False),
+    Column("until", Moment, nullable=False, index=True),
+)
+
+families = Table(
+    "families",
+    METADATA,
+    Column("family_id", Words, primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("used", Packed(tuple[datetime, ...]), nullable=False),
+    Column("revoked_at", Moment),
     Column("until", Moment, nullable=False, index=True),
 )
