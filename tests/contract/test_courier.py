@@ -44,6 +44,7 @@ async def test_any_status_is_an_answer(courier: Courier, receiver: ScriptedHttp,
     assert 0 <= answer.took_ms < 5000
 
 
+@pytest.mark.promise("J35")
 async def test_the_bytes_and_headers_arrive_as_given(courier: Courier, receiver: ScriptedHttp) -> None:
     receiver.scripts["/hook"] = lambda visit: visit.answer()
     await post(courier, receiver.url("/hook?a=b%2Fc"))

@@ -218,6 +218,17 @@ async def test_the_language_is_voted_on_once(temporal_client: Client) -> None:
     assert stations.asked("merge")[0].language_detected
 
 
+@pytest.mark.promise("J27")
+async def test_a_chain_of_one_language_detects_nothing_and_says_so(temporal_client: Client) -> None:
+    """`auto` is asked of an engine that cannot tell languages apart: nobody votes, and nothing is called detected."""
+    brief = Brief(from_url=False, language=None, diarize=False, engines=("first",), detects=False)
+    stations = ScriptedStations(spans=3, announce=True, brief=brief)
+    async with working(temporal_client, stations):
+        await (await start(temporal_client)).result()
+    assert stations.asked("detect") == []
+    assert not stations.asked("merge")[0].language_detected
+
+
 async def test_a_run_that_is_not_wanted_does_nothing(temporal_client: Client) -> None:
     """begin says no: no station is asked."""
     stations = ScriptedStations()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping
 
 import pytest
@@ -22,12 +23,14 @@ class Receiver:
     def __init__(self, *answers: int | None) -> None:
         self.answers = list(answers)
         self.sent: list[tuple[str, Mapping[str, str], bytes]] = []
+        self.waited_s: list[float] = []
 
     def check(self, url: str) -> None:
         """Every address will do."""
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Answer:
         self.sent.append((url, headers, body))
+        self.waited_s.append(timeout_s)
         status = self.answers.pop(0)
         return Answer(status, None if status else "refused", 5)
 
@@ -53,6 +56,18 @@ async def test_what_is_taken_with_any_2xx_is_delivered_and_not_sent_again(desk: 
     assert len(receiver.sent) == 1
 
 
+@pytest.mark.promise("J35")
+async def test_an_attempt_is_json_and_has_ten_seconds(desk: Desk) -> None:
+    """In UTF-8, as JSON always is."""
+    event_id, receiver = await _event(desk), Receiver(200)
+    await _hooks(desk, receiver).attempt(event_id, 1, 10.0)
+    ((_, headers, body),) = receiver.sent
+    assert headers["Content-Type"] == "application/json"
+    assert json.loads(body.decode())["id"] == event_id
+    assert receiver.waited_s == [10.0]
+
+
+@pytest.mark.promise("J35")
 @pytest.mark.parametrize("status", [None, 301, 400, 410, 429, 500])
 async def test_anything_else_is_tried_again_until_the_last_attempt(desk: Desk, status: int | None) -> None:
     """The record says when the next is due; after the last there is none."""
