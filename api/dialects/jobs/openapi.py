@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, get_args
 
-from api import openapi
+from api import once, openapi
 from api.dialects.jobs.faults import FAULTS
 from api.dialects.jobs.wire import (
     FORMATS,
@@ -21,6 +21,7 @@ from api.dialects.jobs.wire import (
     TranscriptAnswer,
 )
 from api.openapi import Operation
+from tiro.model.job import JobState
 from tiro.render import FORMATS as FILES
 
 _FILES = tuple(FILES[name].media_type for name in RENDERED)
@@ -34,7 +35,8 @@ _FORM = {
         "webhook_url": {"type": "string"},
     },
 }
-_KNOWN: dict[int, type | None] = dict.fromkeys((401, 500, 503))
+_KNOWN: dict[int, type | None] = dict.fromkeys((400, 401, 500, 503))
+_BODY: dict[int, type | None] = dict.fromkeys((408, 413, 415))
 _ONE_JOB: dict[int, type | None] = {**_KNOWN, 404: None}
 _AUTH = '-H "Authorization: Bearer $TOKEN"'
 
@@ -43,6 +45,7 @@ def _query(name: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "schema": schema}
 
 
+_ONCE = {"name": once.HEADER, "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": once.LONGEST}}
 _ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 OPERATIONS = (
@@ -51,7 +54,7 @@ OPERATIONS = (
         path="/auth/token",
         summary="Exchange an API key for an access token (1 hour) and a refresh token (30 days).",
         bodies={"application/json": TokenRequest},
-        answers={200: TokenAnswer, **_KNOWN, 400: None, 429: None},
+        answers={200: TokenAnswer, **_KNOWN, **_BODY, 429: None},
         open=True,
         example="curl -s $API/auth/token -H 'Content-Type: application/json' -d '{\"api_key\":\"'$KEY'\"}'",
     ),
@@ -60,7 +63,7 @@ OPERATIONS = (
         path="/auth/refresh",
         summary="A new access token; the refresh token stays valid for its 30 days.",
         bodies={"application/json": RefreshRequest},
-        answers={200: TokenAnswer, **_KNOWN, 400: None},
+        answers={200: TokenAnswer, **_KNOWN, **_BODY},
         open=True,
         example="curl -s $API/auth/refresh -H 'Content-Type: application/json' -d '{\"refresh_token\":\"'$REFRESH'\"}'",
     ),
@@ -69,8 +72,8 @@ OPERATIONS = (
         path="/jobs",
         summary="Hand in a recording: a file as multipart/form-data, or an address as JSON.",
         bodies={"multipart/form-data": _FORM, "application/json": JobFields},
-        parameters=(_query("accept_overage", type="boolean", default=False),),
-        answers={202: Accepted, **_KNOWN, **dict.fromkeys((400, 402, 408, 413, 415, 429))},
+        parameters=(_query("accept_overage", type="boolean", default=False), _ONCE),
+        answers={202: Accepted, **_KNOWN, **_BODY, **dict.fromkeys((402, 409, 429))},
         example=f"curl -s {_AUTH} $API/jobs -F file=@interview.mp3 -F diarize=true -F language=auto",
     ),
     Operation(
@@ -78,12 +81,12 @@ OPERATIONS = (
         path="/jobs",
         summary="Jobs by their last change of status, newest first.",
         parameters=(
-            _query("status", type="string"),
+            _query("status", type="string", enum=list(get_args(JobState))),
             _query("since", type="string"),
             _query("limit", type="integer", minimum=1, maximum=200, default=50),
             _query("cursor", type="string"),
         ),
-        answers={200: JobsPage, **_KNOWN, 400: None},
+        answers={200: JobsPage, **_KNOWN},
         example=f'curl -s {_AUTH} "$API/jobs?status=completed&limit=10"',
     ),
     Operation(
@@ -100,7 +103,7 @@ OPERATIONS = (
         summary="The transcript of a completed job.",
         parameters=(_ID, _query("format", type="string", enum=list(FORMATS), default="json")),
         files=_FILES,
-        answers={200: TranscriptAnswer, **_ONE_JOB, **dict.fromkeys((400, 402, 409, 413, 415, 422))},
+        answers={200: TranscriptAnswer, **_ONE_JOB, **dict.fromkeys((402, 409, 413, 415, 422))},
         example=f'curl -s {_AUTH} "$API/jobs/$JOB/transcript?format=json"',
     ),
     Operation(

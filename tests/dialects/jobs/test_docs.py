@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -29,10 +30,10 @@ _COMMANDS = [
 @pytest.mark.promise("J46")
 def test_every_route_has_a_curl() -> None:
     """None of the examples is lost by the way in which they are found here."""
-    assert len(_COMMANDS) == 10
+    assert len(_COMMANDS) == 11
 
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", range(11))
 @pytest.mark.promise("J46", "J49")
 async def test_the_examples_run(api: Api, tmp_path: Path, number: int) -> None:
     """Each curl, after the lines at the top, against a server with a finished (or, to stop one, a waiting) job."""
@@ -53,6 +54,20 @@ async def test_the_examples_run(api: Api, tmp_path: Path, number: int) -> None:
     assert shell.returncode == 0, complaint.decode()
     assert b'"error":"' not in said
     assert said or list(tmp_path.glob("*.docx"))
+
+
+@pytest.mark.promise("J49")
+async def test_the_readme_s_curl_runs(api: Api, tmp_path: Path) -> None:
+    """As it stands, in the checkout, with the key of the usual data folder."""
+    (tmp_path / "credentials.json").write_text(json.dumps({"account": api.account.account_id, "key": api.key}))
+    lines = re.findall(r"^    ((?:KEY=|curl ).*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(lines) == 2
+    script = "\n".join(lines).replace("http://127.0.0.1:8080", api.url)
+    shell = await asyncio.create_subprocess_exec(
+        "bash", "-euc", script, cwd=ROOT, env={**os.environ, "TIRO_DATA": str(tmp_path)}, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await shell.communicate()
+    assert json.loads(said)["status"] == "queued"
 
 
 @pytest.mark.promise("J46")
