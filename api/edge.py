@@ -38,7 +38,8 @@ class Edge:
 
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         face = owner(self._faces, scope["path"])
-        scope["state"]["tiro_request_id"] = self._ids.new("req")
+        # a server without a lifespan gives no state
+        scope.setdefault("state", {})["tiro_request_id"] = self._ids.new("req")
         begun = False
 
         async def stamped(message: Message) -> None:
