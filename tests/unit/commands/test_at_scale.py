@@ -74,6 +74,11 @@ def test_serve_refuses_a_database_without_our_tables(tmp_path: Path) -> None:
     assert "tiro migrate" in said
 
 
+@pytest.mark.parametrize("value", ["0", "501", "many", "-1"])
+def test_serve_refuses_a_cap_on_submissions_that_cannot_be(shell: Shell, value: str) -> None:
+    assert "TIRO_SUBMISSIONS_PER_S" in shell.run("serve", "--port", "0", expect=1, TIRO_SUBMISSIONS_PER_S=value).output
+
+
 def test_migrate_makes_the_tables_and_says_that_temporal_is_away(tmp_path: Path) -> None:
     said = Shell(tmp_path).run("migrate", expect=1).output
     assert "database: at" in said

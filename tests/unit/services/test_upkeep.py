@@ -7,8 +7,11 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.services.desk import CAPS, HOOK, Desk
-from tiro.model.errors import Conflict, NotFound
+from tiro.model.errors import Conflict, NotFound, RateLimited
+from tiro.model.replay import Replay
 from tiro.services.ending import CANCELLED_SWEPT_AFTER, SOURCE_KEPT_FOR, Fault
+from tiro.services.limiter import Limiter, Window
+from tiro.services.replays import KEPT_FOR
 from tiro.services.upkeep import LOST_AFTER, UPLOAD_KEPT_FOR, Swept
 
 MEDIA = (
@@ -180,3 +183,31 @@ async def test_one_sweep_removes_all_that_is_due(desk: Desk) -> None:
     desk.clock.step(SOURCE_KEPT_FOR.total_seconds())
     assert (await desk.upkeep.sweep()).sources == len(names)
     assert [name for name in names if desk.names(name)] == []
+
+
+@pytest.mark.promise("J48")
+async def test_an_answer_that_is_given_again_is_forgotten_after_a_day(desk: Desk) -> None:
+    """Not a microsecond before."""
+    replay = Replay("name", "fingerprint", b"{}", desk.clock.now())
+    async with desk.records.begin() as tx:
+        assert await tx.replays.add(replay, desk.clock.now() - KEPT_FOR)
+    desk.clock.step(KEPT_FOR.total_seconds() - 1e-6)
+    assert await desk.upkeep.sweep() == Swept()
+    desk.clock.step(1e-6)
+    assert await desk.upkeep.sweep() == Swept(answers=1)
+    assert await desk.upkeep.sweep() == Swept()
+
+
+@pytest.mark.promise("J14")
+async def test_a_window_in_which_nothing_counts_is_forgotten_and_no_other(desk: Desk) -> None:
+    """A sweep gives nobody room."""
+    limiter = Limiter(desk.records, desk.clock)
+    window, longer = Window(("peer", "10.0.0.1"), 1, within_s=60), Window(("peer", "10.0.0.2"), 1, within_s=90)
+    await limiter.count(window, longer)
+    desk.clock.step(60)
+    await desk.upkeep.sweep()
+    with pytest.raises(RateLimited) as refused:
+        await limiter.count(longer)
+    assert refused.value.extras["retry_after_s"] == 30
+    async with desk.records.begin() as tx:
+        assert await tx.limits.forget(desk.clock.now()) == 0
