@@ -38,7 +38,6 @@ from tiro.services.jobs import Progress
 from tiro.services.replays import Once
 
 DIALECT = "jobs"
-_LONGEST_URL = 8_192
 _UNKNOWN_RETRY_S = 5
 _PAGE, _LARGEST_PAGE = 50, 200
 
@@ -54,10 +53,7 @@ class PageQuery(msgspec.Struct, frozen=True):
 
 def fields_of(values: Mapping[str, object], *, form: bool) -> JobFields:
     """The fields of POST /jobs. Raises Invalid with `param`."""
-    fields = take(values, JobFields, strict=not form)
-    if fields.source_url is not None and not 1 <= len(fields.source_url) <= _LONGEST_URL:
-        raise Invalid("invalid_source_url", "The source URL is empty or too long.", param="source_url")
-    return fields
+    return take(values, JobFields, strict=not form)
 
 
 def options_of(fields: JobFields) -> JobOptions:

@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from tests.hostile.egress.table import Outcome, Outcomes
+from tests.servers.api import api_database
 
+__all__ = ["api_database"]
 _ROOT = Path(__file__).parents[3]
 
 

@@ -18,8 +18,6 @@ from tiro.adapters.egress.wire import AsyncBackend, Backend
 from tiro.model.errors import SourceRefused
 
 USER_AGENT = "Tiro"
-MAX_HOP_CHARS = 8192
-"""A redirect's target, which nobody typed, may be longer than what we take from a person."""
 _LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=10, keepalive_expiry=30.0)
 _Timeout = httpx2.Timeout | float
 
@@ -33,7 +31,7 @@ class _Guarded(httpx2.HTTPTransport):
         self._pool = httpcore2.ConnectionPool(network_backend=Backend(guard, patience, plain=plain), **_pool(context))
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        self._guard.parse(str(request.url), MAX_HOP_CHARS)
+        self._guard.parse(str(request.url))
         return super().handle_request(request)
 
 
@@ -44,7 +42,7 @@ class _AsyncGuarded(httpx2.AsyncHTTPTransport):
         self._pool = httpcore2.AsyncConnectionPool(network_backend=AsyncBackend(guard, plain=plain), **_pool(context))
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        self._guard.parse(str(request.url), MAX_HOP_CHARS)
+        self._guard.parse(str(request.url))
         return await super().handle_async_request(request)
 
 

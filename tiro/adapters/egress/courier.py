@@ -16,6 +16,7 @@ from tiro.adapters.egress.guard import Guard
 from tiro.model.errors import SourceRefused, Transient
 from tiro.ports import Answer
 
+MAX_URL_CHARS = 2048
 MAX_ANSWER_BYTES = 4096
 MAX_PER_HOST = 4
 RESOLVE_S = 2.0
@@ -34,12 +35,12 @@ class WebCourier:
 
     def check(self, url: str) -> None:
         """Asks the resolver, for two seconds at most: call it from a thread. A name nobody knows now may be known later."""
-        self._guard.check(url, resolve_s=RESOLVE_S)
+        self._guard.check(url, RESOLVE_S, MAX_URL_CHARS)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Answer:
         """A redirect is an answer like any other. Codes: timeout, refused, reset, tls, forbidden_address, dns, protocol."""
         try:
-            target = self._guard.parse(url)
+            target = self._guard.parse(url, MAX_URL_CHARS)
         except SourceRefused:
             return Answer(None, "forbidden_address", 0)
         async with self._turn(target.host):

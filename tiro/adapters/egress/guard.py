@@ -19,7 +19,8 @@ from tiro.adapters.egress.addresses import Address, is_of_this_machine, is_publi
 from tiro.adapters.egress.patience import Patience
 from tiro.model.errors import SourceRefused, Transient
 
-MAX_URL_CHARS = 2048
+MAX_URL_CHARS = 8192
+"""Signed addresses are long, and so are redirects to them."""
 Resolver = Callable[[str, int], Sequence[str]]
 """(host, port) -> IP addresses as text. Raises OSError."""
 
@@ -71,11 +72,11 @@ class Guard:
         self._check_parsed(parsed)
         return parsed.copy_with(fragment=None)
 
-    def check(self, url: str, resolve_s: float | None = None) -> None:
+    def check(self, url: str, resolve_s: float | None = None, max_chars: int = MAX_URL_CHARS) -> None:
         """Like `parse`; `resolve_s` also asks the resolver, for that long. A name nobody can resolve now is not refused for it,
         unless the scheme is http, which needs to be allowed.
         """
-        parsed = self.parse(url)
+        parsed = self.parse(url, max_chars)
         plain = parsed.scheme == "http"
         if _literal(parsed.host) is not None or not (plain or resolve_s):
             return

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import httpx2
 
-from tiro.adapters.egress.clients import MAX_HOP_CHARS, guarded_client
+from tiro.adapters.egress.clients import guarded_client
 from tiro.adapters.egress.guard import Guard
 from tiro.adapters.egress.patience import Patience
 from tiro.model.blob import BlobRef
@@ -128,7 +128,7 @@ class HttpSource:
                 response.close()
 
     def _final(self, client: httpx2.Client, url: str, patience: Patience) -> httpx2.Response:
-        target = self._guard.parse(url, MAX_HOP_CHARS)
+        target = self._guard.parse(url)
         for _ in range(MAX_REDIRECTS + 1):
             with patience.within(self._pace.connect_s):
                 response = client.send(client.build_request("GET", target), stream=True)
@@ -136,7 +136,7 @@ class HttpSource:
             if response.status_code not in _REDIRECTS or location is None:
                 return _good(response)
             response.close()
-            target = self._guard.parse(str(target.join(location)), MAX_HOP_CHARS)
+            target = self._guard.parse(str(target.join(location)))
         raise SourceRefused("too_many_redirects")
 
 

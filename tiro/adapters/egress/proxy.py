@@ -17,7 +17,6 @@ from typing import Self
 
 import httpx2
 
-from tiro.adapters.egress.clients import MAX_HOP_CHARS
 from tiro.adapters.egress.guard import Guard, port_of
 from tiro.adapters.egress.patience import SLICE_S, Patience
 from tiro.adapters.egress.wire import dial
@@ -116,7 +115,7 @@ class FilteringProxy:
         connect = method == b"CONNECT"
         text = target.decode("ascii")
         try:
-            url = self._guard.parse(f"https://{text}" if connect else text, MAX_HOP_CHARS)
+            url = self._guard.parse(f"https://{text}" if connect else text)
             if not connect and url.scheme != "http":
                 raise SourceRefused("scheme")
             return dial(self._guard, url.host, port_of(url), self._patience, plain=not connect)
