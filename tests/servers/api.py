@@ -160,6 +160,7 @@ async def apis(tmp_path: Path, api_database: Path) -> AsyncIterator[ApiMaker]:
             unmetered: bool = True,
             environ: Mapping[str, str] | None = None,
             clock: Clock | None = None,
+            token_key: bytes = TOKEN_KEY,
         ) -> Api:
             folder = tmp_path / f"api-{len(list(tmp_path.iterdir()))}"
             folder.mkdir()
@@ -170,7 +171,7 @@ async def apis(tmp_path: Path, api_database: Path) -> AsyncIterator[ApiMaker]:
             key = (await house.accounts.create_key(account.account_id, "test")).text
             config = ApiConfig(
                 public_url=PUBLIC_URL,
-                token_key=TOKEN_KEY,
+                token_key=token_key,
                 admin_token=ADMIN,
                 limits=limits or RequestLimits(),
             )
