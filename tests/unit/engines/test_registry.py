@@ -118,6 +118,22 @@ def test_a_whisper_model_claims_its_own_name_and_what_it_can_do(model, claimed, 
 
 
 @pytest.mark.promise("J27")
+@pytest.mark.parametrize(
+    ("engine", "changes", "tells"),
+    [
+        ("faster_whisper", {"whisper_model": "small"}, True),
+        ("faster_whisper", {"whisper_model": "small.en"}, False),
+        ("faster_whisper", {"whisper_model": WHISPER}, False),
+        ("pocketsphinx", {}, False),
+        ("openai", {"openai_model": "whisper-1"}, True),
+        ("openai", {"openai_model": "distil-whisper-large-v3-en"}, False),
+    ],
+)
+def test_an_engine_of_one_language_tells_none_apart(engine, changes, tells):
+    assert capabilities(engine, settings(**changes)).detects is tells
+
+
+@pytest.mark.promise("J27")
 def test_cantonese_needs_a_v3_model_and_all_others_are_the_99():
     v3 = capabilities("faster_whisper", settings(whisper_model="large-v3")).languages
     assert len(v3) == 100

@@ -162,9 +162,9 @@ def _sphinx(settings: EngineSettings, _: str, __: HttpFactory) -> Engine:
 def _openai_abilities(settings: EngineSettings, _: str) -> Abilities:
     model = public_id(settings.openai_model)
     translates = "whisper" in model and "turbo" not in model and not model.endswith("_en")
-    languages = ENGLISH if model.endswith("_en") else LANGUAGES
+    english = model.endswith("_en")
     tasks: frozenset[Task] = frozenset({"transcribe", "translate"} if translates else {"transcribe"})
-    return Abilities("openai", model, languages, tasks, max_window_s=300.0)
+    return Abilities("openai", model, ENGLISH if english else LANGUAGES, tasks, detects=not english, max_window_s=300.0)
 
 
 def _openai_missing(settings: EngineSettings) -> str | None:

@@ -85,7 +85,7 @@ def abilities(model: str) -> Abilities:
     languages = ENGLISH if english else LANGUAGES if "v3" in name else LANGUAGES - {"yue"}
     only_transcribes = english or "turbo" in name or "distil" in name
     tasks: frozenset[Task] = frozenset({"transcribe"} if only_transcribes else {"transcribe", "translate"})
-    return Abilities("faster_whisper", _claimed(name), languages, tasks)
+    return Abilities("faster_whisper", _claimed(name), languages, tasks, detects=not english)
 
 
 def hub_in_reach() -> bool:
