@@ -20,15 +20,12 @@ _ROOT = Path(__file__).parents[3]
 def inside(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     """By the name of the case."""
     folder = tmp_path_factory.mktemp("network")
-    run = subprocess.run(
-        ["unshare", "-n", "-m", sys.executable, "-m", "tests.hostile.egress.inside", folder],
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    if run.returncode:
+    program = ["unshare", "-n", "-m", sys.executable, "-m", "tests.hostile.egress.inside", str(folder)]
+    try:
+        run = subprocess.run(program, cwd=_ROOT, capture_output=True, text=True, timeout=240, check=True)
+    except (OSError, subprocess.CalledProcessError) as wrong:
+        said = getattr(wrong, "stderr", "")[-3000:]
         pytest.fail(
-            f"No network of our own can be had here (it takes root, `unshare`, `ip` and veth): {run.stderr[-3000:]}"
+            f"No network of our own can be had. It takes root, `unshare`, `mount`, `ip` and veth: {wrong} {said}"
         )
     return msgspec.json.decode(run.stdout, type=dict[str, Outcome])

@@ -17,14 +17,20 @@ from tests.hostile.egress.network import Network
 from tests.hostile.egress.table import Outcome, acted, name_of
 from tests.hostile.egress.world import SCRIPTS, zone
 
+_SETTINGS = {
+    "resolv.conf": "nameserver 127.0.0.53\noptions timeout:1 attempts:1\nsearch inside.example\n",
+    "nsswitch.conf": "hosts: files dns\n",
+}
+"""How names are resolved here: as on any machine, by our own name server."""
 TABLES = ("test_addresses", "test_names", "test_redirects", "test_sites")
 
 
 def main(folder: Path, tables: tuple[str, ...] = TABLES) -> dict[str, Outcome]:
     """All cases, one after the other."""
-    settings = folder / "resolv.conf"
-    settings.write_text("nameserver 127.0.0.53\noptions timeout:1 attempts:1\nsearch inside.example\n")
-    subprocess.run(["mount", "--bind", settings, "/etc/resolv.conf"], check=True, timeout=10)
+    for name, text in _SETTINGS.items():
+        instead = folder / name
+        instead.write_text(text)
+        subprocess.run(["mount", "--bind", instead, f"/etc/{name}"], check=True, timeout=10)
     _stand_in_for_node(folder)
     modules = [importlib.import_module(f"tests.hostile.egress.{name}") for name in tables]
     cases = [case for module in modules for case in (*module.CASES, *getattr(module, "TRAPS", ()))]
