@@ -1,4 +1,4 @@
-"""Does a moving window count exactly, for all processes together, and does it keep nothing longer than it counts?"""
+"""Does a rate count exactly, for all processes together, and does it keep nothing longer than it counts?"""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ async def test_so_many_are_counted_and_the_next_learns_how_long_to_wait(records:
     assert await _take(records, START + timedelta(seconds=15), name="other") is None
 
 
-async def test_the_window_moves_with_time_to_the_microsecond(records: SqlRecords) -> None:
-    """Not by whole minutes: each counts for exactly as long as the window is."""
+async def test_each_counts_to_the_microsecond(records: SqlRecords) -> None:
+    """Not by whole minutes: each counts for exactly a minute."""
     for at_s in (0, 10):
         await _take(records, START + timedelta(seconds=at_s))
     assert await _take(records, START + A_MINUTE - A_TICK) == A_TICK

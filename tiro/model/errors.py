@@ -83,7 +83,10 @@ class NotFound(Permanent):
 
 
 class Conflict(Permanent):
-    """The thing exists, but its state does not allow this. Codes: not_ready, job_ended, job_cancelled, source_deleted, idempotency_conflict."""
+    """The thing exists, but its state does not allow this.
+
+    Codes: not_ready, job_ended, job_cancelled, source_deleted, idempotency_conflict.
+    """
 
     code = "conflict"
 

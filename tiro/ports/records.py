@@ -214,7 +214,7 @@ class Replays(Protocol):
 
 
 class Limits(Protocol):
-    """Moving windows, the same for all processes."""
+    """How often something may come, counted for all processes together."""
 
     async def take(self, name: str, at_most: int, within: timedelta, now: datetime) -> timedelta | None:
         """Count one under a name of fixed length. None: counted. Else there were `at_most` `within` so long, and so long is to wait."""

@@ -105,7 +105,7 @@ class Upkeep:
         return len(lost)
 
     async def _forget(self) -> int:
-        """Answers that are given again no more, windows in which nothing counts, families whose tokens have all expired."""
+        """Answers that are given again no more, rates in which nothing counts, families whose tokens have all expired."""
         now = self._clock.now()
         async with self._records.begin() as tx:
             await tx.limits.forget(now)

@@ -24,7 +24,7 @@ from tiro.model.job import Job
 from tiro.model.replay import Replay
 from tiro.model.request import JobRequest, Source, UploadedSource
 from tiro.services.house import House
-from tiro.services.limiter import Limiter, Window
+from tiro.services.limiter import Limiter, Rate
 from tiro.services.replays import Once
 
 PREFIXES = ("/auth", "/jobs")
@@ -53,8 +53,8 @@ class AuthRoutes:
         asked = take(await read_json(request, self._limits), TokenRequest)
         peer = request.client.host if request.client else ""
         await self._limiter.count(
-            Window(("token", "peer", peer), self._limits.tokens_per_peer, within_s=60),
-            Window(("token", "key", asked.api_key), self._limits.tokens_per_key, within_s=60),
+            Rate(("token", "peer", peer), self._limits.tokens_per_peer, within_s=60),
+            Rate(("token", "key", asked.api_key), self._limits.tokens_per_key, within_s=60),
         )
         return json_answer(_token_answer(await self._identity.exchange(asked.api_key)), headers=_PRIVATE)
 
@@ -96,8 +96,8 @@ class JobRoutes:
     async def submit(self, request: HttpRequest) -> Answer:
         account = await self._identity.account(request)
         if self._limits.submissions_per_s is not None:
-            window = Window(("submit", account.account_id), self._limits.submissions_per_s, within_s=1)
-            await self._limiter.count(window)
+            rate = Rate(("submit", account.account_id), self._limits.submissions_per_s, within_s=1)
+            await self._limiter.count(rate)
         overage = translate.flag_of(request.query_params, "accept_overage")
         name = once_name(request, account, "POST /jobs")
         match media_type(request):

@@ -203,32 +203,6 @@ async def test_the_scheme_may_be_written_small(api: Api) -> None:
     assert answer.status_code == 200
 
 
-@pytest.mark.promise("J14")
-async def test_keys_are_exchanged_ten_times_a_minute(api: Api) -> None:
-    """The eleventh is a 429 with Retry-After; refreshing goes on."""
-    told = await tokens(api)
-    for _ in range(9):
-        await tokens(api)
-    answer = await api.http.post("/auth/token", json={"api_key": api.key})
-    assert (answer.status_code, answer.json()["error"]) == (429, "rate_limited")
-    assert 1 <= int(answer.headers["retry-after"]) <= 60
-    assert (await api.http.post("/auth/refresh", json={"refresh_token": told["refresh_token"]})).status_code == 200
-
-
-@pytest.mark.promise("J14")
-async def test_a_peer_guesses_thirty_keys_a_minute(api: Api) -> None:
-    """Whatever it says in X-Forwarded-For."""
-    statuses = [
-        (
-            await api.http.post(
-                "/auth/token", json={"api_key": f"tsk_live_{n}"}, headers={"X-Forwarded-For": f"10.0.0.{n}"}
-            )
-        ).status_code
-        for n in range(31)
-    ]
-    assert statuses == [401] * 30 + [429]
-
-
 @pytest.mark.parametrize(("path", "body"), [("token", {}), ("token", {"api_key": 1}), ("refresh", {"x": 1})])
 async def test_a_missing_field_is_named(api: Api, path: str, body: dict[str, object]) -> None:
     """400 with `param`."""

@@ -233,19 +233,6 @@ async def test_accept_overage_is_true_or_false(api: Api, value: str) -> None:
     assert (answer.status_code, answer.json()["param"]) == (400, "accept_overage")
 
 
-@pytest.mark.promise("J39")
-async def test_without_queueing_the_slots_are_the_limit(make_api: ApiMaker) -> None:
-    """429 with Retry-After, before the body is read."""
-    api = await make_api(plan="free")
-    await api.submit()
-    await api.submit()
-    await api.submit()  # queued
-    await api.house.accounts.change(api.account.account_id, queueing=False)
-    answer = await api.http.post("/jobs", files=_file())
-    assert (answer.status_code, answer.json()["error"]) == (429, "rate_limited")
-    assert int(answer.headers["retry-after"]) >= 1
-
-
 @pytest.mark.promise("J24")
 async def test_a_job_is_taken_while_temporal_is_away(api: Api) -> None:
     """Late, not lost; and started once when it is back."""

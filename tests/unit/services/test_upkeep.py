@@ -10,7 +10,7 @@ from tests.unit.services.desk import CAPS, HOOK, Desk
 from tiro.model.errors import Conflict, NotFound, RateLimited
 from tiro.model.replay import Replay
 from tiro.services.ending import CANCELLED_SWEPT_AFTER, SOURCE_KEPT_FOR, Fault
-from tiro.services.limiter import Limiter, Window
+from tiro.services.limiter import Limiter, Rate
 from tiro.services.replays import KEPT_FOR
 from tiro.services.upkeep import LOST_AFTER, UPLOAD_KEPT_FOR, Swept
 
@@ -199,11 +199,11 @@ async def test_an_answer_that_is_given_again_is_forgotten_after_a_day(desk: Desk
 
 
 @pytest.mark.promise("J14")
-async def test_a_window_in_which_nothing_counts_is_forgotten_and_no_other(desk: Desk) -> None:
+async def test_a_rate_in_which_nothing_counts_is_forgotten_and_no_other(desk: Desk) -> None:
     """A sweep gives nobody room."""
     limiter = Limiter(desk.records, desk.clock)
-    window, longer = Window(("peer", "10.0.0.1"), 1, within_s=60), Window(("peer", "10.0.0.2"), 1, within_s=90)
-    await limiter.count(window, longer)
+    minute, longer = Rate(("peer", "10.0.0.1"), 1, within_s=60), Rate(("peer", "10.0.0.2"), 1, within_s=90)
+    await limiter.count(minute, longer)
     desk.clock.step(60)
     await desk.upkeep.sweep()
     with pytest.raises(RateLimited) as refused:

@@ -23,13 +23,13 @@ class SqlLimits:
         fresh = {"name": name, "taken": (), "until": now}
         # changes nothing, but holds the row until the end of the transaction
         row = await self._rows.upsert(limits, fresh, ("name",), {"until": limits.c.until})
-        moment, window = (now - _EPOCH) // _MICROSECOND, within // _MICROSECOND
-        counted: list[int] = [taken for taken in row["taken"] if taken > moment - window]
+        moment, length = (now - _EPOCH) // _MICROSECOND, within // _MICROSECOND
+        counted: list[int] = [taken for taken in row["taken"] if taken > moment - length]
         if len(counted) >= at_most:
-            return (counted[-at_most] + window - moment) * _MICROSECOND
+            return (counted[-at_most] + length - moment) * _MICROSECOND
         # another process' clock may be ahead of ours: the order stays that of time
         counted = sorted([*counted, moment])
-        until = _EPOCH + (counted[-1] + window) * _MICROSECOND
+        until = _EPOCH + (counted[-1] + length) * _MICROSECOND
         await self._rows.run(update(limits).where(limits.c.name == name).values(taken=tuple(counted), until=until))
         return None
 

@@ -1,4 +1,4 @@
-"""What is counted and answered once for all processes: kept answers and moving windows."""
+"""What is counted and answered once for all processes: kept answers and rates."""
 
 import sqlalchemy as sa
 from alembic import op
