@@ -160,6 +160,7 @@ async def serve(queues: Sequence[str], say: Callable[[str], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     try:
+        await core.check()
         if await _done_before(stopping, workers.start()):
             say(f"working on {', '.join(queues)}")
             await _first_of(stopping, workers.failed)

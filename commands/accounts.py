@@ -10,7 +10,7 @@ import click
 from commands.console import data_option, folder_of, json_option, reaching, say, show_json, show_one, show_rows
 
 if TYPE_CHECKING:
-    from api.admin.wire import AccountChange, AccountRow, Secret, UsageRow
+    from api.admin.wire import AccountChange, AccountRow, PlanRow, Secret, UsageRow
     from commands.reach import Reach
 
 _COLUMNS = {
@@ -20,9 +20,24 @@ _COLUMNS = {
     "unmetered": "UNMETERED",
     "overage": "OVERAGE",
     "suspended": "SUSPENDED",
+    "keep_audio": "KEEPS AUDIO",
+    "rotate_refresh": "ROTATES",
+    "engines": "ENGINES",
     "running": "RUNNING",
     "created_at": "CREATED",
 }
+_PLAN_COLUMNS = {
+    "name": "PLAN",
+    "max_bytes": "BYTES",
+    "max_duration_s": "SECONDS",
+    "max_jobs": "AT ONCE",
+    "minutes_month": "MINUTES A MONTH",
+    "overage_micros_per_minute": "MICRO-DOLLARS A MINUTE BEYOND",
+    "weight": "WEIGHT",
+    "max_keys": "KEYS",
+    "accounts": "ACCOUNTS",
+}
+DEFAULT_CHAIN = "default"
 account_argument = click.argument("account_id", metavar="ACCOUNT")
 account_or_first = click.argument("account_id", metavar="[ACCOUNT]", required=False)
 
@@ -68,6 +83,36 @@ def list_accounts(data: Path | None, *, as_json: bool) -> None:
     show_rows(reaching(data, work), _COLUMNS, as_json=as_json)
 
 
+@accounts.command("show")
+@account_or_first
+@data_option
+@json_option
+def show_account(account_id: str | None, data: Path | None, *, as_json: bool) -> None:
+    """One account and its switches."""
+
+    async def work(there: Reach) -> AccountRow:
+        from api.admin.wire import AccountRow
+        from commands.reach import first_account
+
+        return await there.get(f"/accounts/{first_account(folder_of(data), account_id)}", AccountRow)
+
+    show_one(reaching(data, work), as_json=as_json)
+
+
+@accounts.command("plans")
+@data_option
+@json_option
+def list_plans(data: Path | None, *, as_json: bool) -> None:
+    """The plans of the settings, and how many accounts are on each. Nothing under MINUTES: unmetered; under MICRO-DOLLARS: no overage."""
+
+    async def work(there: Reach) -> list[PlanRow]:
+        from api.admin.wire import PlanRows
+
+        return (await there.get("/plans", PlanRows)).plans
+
+    show_rows(reaching(data, work), _PLAN_COLUMNS, as_json=as_json)
+
+
 @accounts.command("plan")
 @account_argument
 @click.argument("plan")
@@ -85,23 +130,42 @@ def change_plan(account_id: str, plan: str, data: Path | None, *, as_json: bool)
 @click.option("--overage/--no-overage", default=None, help="May go on, for money, when the month's minutes are spent.")
 @click.option("--queueing/--no-queueing", default=None, help="Jobs beyond the plan's number wait, or are refused.")
 @click.option("--suspend/--restore", "suspended", default=None, help="Its keys are refused, or taken again.")
+@click.option(
+    "--keep-audio/--no-keep-audio", default=None, help="Recordings stay until their job is deleted, or go in a day."
+)
+@click.option(
+    "--rotate-refresh/--no-rotate-refresh", default=None, help="Refresh tokens are good for one use, or for 30 days."
+)
+@click.option(
+    "--engines", help="Those of the chain that may hear its recordings, comma separated; default: the whole chain."
+)
 @data_option
 @json_option
 def change_switches(
     account_id: str,
+    engines: str | None,
     data: Path | None,
     *,
     overage: bool | None,
     queueing: bool | None,
     suspended: bool | None,
+    keep_audio: bool | None,
+    rotate_refresh: bool | None,
     as_json: bool,
 ) -> None:
     """Change switches of an account, from its next request on."""
     from api.admin.wire import AccountChange
 
-    change = AccountChange(overage=overage, queueing=queueing, suspended=suspended)
+    change = AccountChange(
+        overage=overage,
+        queueing=queueing,
+        suspended=suspended,
+        keep_audio=keep_audio,
+        rotate_refresh=rotate_refresh,
+        engines=None if engines is None else _engines_of(engines),
+    )
     if change == AccountChange():
-        raise click.UsageError("Say what to change: --overage, --queueing or --suspend, or their opposites.")
+        raise click.UsageError("Say what to change: --overage, --queueing, --suspend, --keep-audio, --engines ...")
     _change(data, account_id, change, as_json=as_json)
 
 
@@ -158,6 +222,14 @@ def activate(account_id: str | None, data: Path | None, *, as_json: bool) -> Non
     """Sign with the coming secret from now on."""
     _secret(data, account_id, "/activate", as_json=as_json)
     say("The secret before signs along for 24 h.")
+
+
+def _engines_of(text: str) -> tuple[str, ...]:
+    """() for the whole chain."""
+    named = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not named:
+        raise click.UsageError("--engines names engines of the chain, or says default.")
+    return () if named == (DEFAULT_CHAIN,) else named
 
 
 def _secret(data: Path | None, account_id: str | None, step: str, *, as_json: bool) -> None:

@@ -80,6 +80,7 @@ class Embedded:
         settings, ui = await self._temporal(settings)
         core = await build_core(settings)
         self._cleanup.push_async_callback(core.close)
+        await core.check()
         credentials = await self._first_account(core)
         workers = await self._workers(core)
         server = Listening(create_app(core.house, self._config(core)), socket)

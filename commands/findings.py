@@ -29,9 +29,11 @@ from tiro.adapters.temporal.binary import find_binary
 from tiro.adapters.temporal.client import connect
 from tiro.adapters.temporal.names import QUEUES
 from tiro.adapters.temporal.namespace import missing_attributes
+from tiro.model.account import Account
 from tiro.model.errors import TiroError, Transient
+from tiro.model.plans import Plans
 from tiro.settings import Settings, read
-from tiro.wiring import engine_client, scratch_folder
+from tiro.wiring import engine_client, engine_facts, scratch_folder
 
 _SITES_AT_LEAST = 1_500
 _SITES_GROW_OLD_DAYS = 60
@@ -167,6 +169,40 @@ async def database(subject: Subject) -> list[Finding]:
     return [Finding("database", "ok", f"{kind} answers, schema {await asyncio.to_thread(current_revision, url)}.")]
 
 
+async def accounts(subject: Subject) -> list[Finding]:
+    """They are on plans that the settings have, and on engines of the chain."""
+    if subject.fresh:
+        return []
+    records = open_records(subject.settings.database_url, SystemClock())
+    try:
+        if not await asyncio.to_thread(is_current, subject.settings.database_url):
+            return []
+        async with records.begin() as tx:
+            everyone = await tx.accounts.all()
+    except Transient:
+        return []  # said by the check before
+    finally:
+        await records.close()
+    plans = Plans(subject.settings.plans)
+    names = ", ".join(plan.name for plan in plans.all())
+    found = [Finding("accounts", "ok", f"{len(everyone)} accounts; plans {names}.")]
+    if missing := plans.missing(account.plan for account in everyone):
+        text = f"Accounts are on plans that are not in the settings: {', '.join(missing)}."
+        found = [Finding("plan_missing", "fail", text, _FIXES["plan_missing"])]
+    return found + [_without_engine(account) for account in everyone if _deaf(account, subject.settings)]
+
+
+def _deaf(account: Account, settings: Settings) -> bool:
+    """Whether none of its engines is in the chain."""
+    return bool(account.engines) and not {facts.id for facts in engine_facts(settings)} & set(account.engines)
+
+
+def _without_engine(account: Account) -> Finding:
+    text = f"None of the engines of {account.account_id} is in the chain: {', '.join(account.engines)}."
+    fix = f"`tiro accounts set {account.account_id} --engines default`, or name them in TIRO_ENGINES."
+    return Finding("account_engines", "warn", text, fix)
+
+
 async def clock(subject: Subject) -> list[Finding]:
     """Tokens, quotas and purges go by time: ours and the database's must agree."""
     if subject.fresh:
@@ -262,6 +298,7 @@ def _write_and_remove(file: Path) -> None:
 CHECKS: dict[str, Check] = {
     "temporal": temporal,
     "database": database,
+    "accounts": accounts,
     "clock": clock,
     "store": store,
     "engines": engines,
@@ -280,6 +317,7 @@ _FIXES = {
     "temporal": "Is TEMPORAL_ADDRESS right, and does a firewall stand between?",
     "database_unavailable": "Start the database, or correct TIRO_DATABASE_URL.",
     "database_newer": "Install the newer version of Tiro that made it.",
+    "plan_missing": "Name the plan in TIRO_PLANS (or [plans.NAME] of tiro.toml), or `tiro accounts plan ACCOUNT PLAN`.",
     "bucket_missing": "Make the bucket that TIRO_BLOBS names.",
     "bucket_keeps_versions": "Turn versioning off for it, or expire old versions at once.",
     "store_unavailable": "Correct TIRO_BLOBS and the AWS_ variables; is the store up?",

@@ -13,7 +13,18 @@ _SECRETS = (
     (re.compile(r"(https?://)[^\s/@]+@"), r"\1…@"),
     (re.compile(r"(https?://[^\s?#\"']+)\?[^\s\"']*"), r"\1?…"),
 )
-_NOISY = ("aiosqlite", "alembic", "temporalio", "httpx2", "httpcore2", "botocore", "boto3", "urllib3", "yt_dlp", "uvicorn")
+_NOISY = (
+    "aiosqlite",
+    "alembic",
+    "temporalio",
+    "httpx2",
+    "httpcore2",
+    "botocore",
+    "boto3",
+    "urllib3",
+    "yt_dlp",
+    "uvicorn",
+)
 
 
 class Redacted(logging.Formatter):

@@ -39,12 +39,15 @@ async def _serve(host: str, port: int) -> None:
             token_key=derive(settings.secret_key, "tokens"),
             limits=RequestLimits(submissions_per_s=settings.submissions_per_s),
         )
-        server = Listening(create_app(core.house, config), socket, stop_within_s=10)
-        await server.start()
-        say(f"Serving {settings.public_url} on {host}:{socket.getsockname()[1]}.")
-        await stopping.wait()
-        await server.stop()
-        await core.close()
+        try:
+            await core.check()
+            server = Listening(create_app(core.house, config), socket, stop_within_s=10)
+            await server.start()
+            say(f"Serving {settings.public_url} on {host}:{socket.getsockname()[1]}.")
+            await stopping.wait()
+            await server.stop()
+        finally:
+            await core.close()
 
 
 async def _schema_there(database_url: str) -> None:

@@ -29,6 +29,7 @@ from tiro.adapters.system import SystemClock, SystemIds
 from tiro.adapters.temporal.client import connect
 from tiro.adapters.temporal.orchestrator import TemporalOrchestrator
 from tiro.adapters.vault import SealedVault
+from tiro.model.errors import Transient
 from tiro.model.plans import Plans
 from tiro.model.speech import EngineFacts
 from tiro.ports import Clock, Diarizer, Engine, Orchestrator, Preparer
@@ -53,6 +54,14 @@ class Core(msgspec.Struct, frozen=True):
     settings: Settings
     client: Client
     house: House
+
+    async def check(self) -> None:
+        """To be called before anybody is served: all accounts are on plans that there are. Raises Invalid `plan_missing`.
+
+        A database that is away is not waited for: it says so to whoever asks next.
+        """
+        with contextlib.suppress(Transient):
+            await self.house.accounts.check_plans()
 
     async def close(self) -> None:
         """Give back what is open, and end the decoder's children."""
