@@ -7,7 +7,6 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,67 +15,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.acceptance.up import ROOT, STOP_S, Up, environ, processes, run, tiro, told
 from tests.media_builder import numbered, wav
 
-ROOT = Path(__file__).parents[2]
-READY_S, STOP_S = 90, 30
 pytestmark = pytest.mark.timeout(240)
-
-
-class Up:
-    """A `tiro up` over a folder, in a session of its own, so that nothing of it outlives its test."""
-
-    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
-        self.folder = folder
-        self.environ = environ
-        self._log = folder.parent / f"{folder.name}.log"
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                tiro("up", "--data", str(folder), "--port", "0", "--json"), env=environ, cwd=ROOT, text=True,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
-            )  # fmt: skip
-
-    def ready(self) -> dict[str, Any]:
-        """The one line that it prints."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, self._log.read_text()[-3000:]
-        said: dict[str, Any] = json.loads(line)
-        return said
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(STOP_S)
-
-    def kin(self) -> list[int]:
-        """Processes that came of it and still run: those whose command line or environment names its folder."""
-        return [pid for pid in _processes() if pid != os.getpid() and self._is_kin(pid)]
-
-    def end(self) -> None:
-        for pid in [*self.kin(), self.process.pid]:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        self.process.wait(STOP_S)
-        if self.process.stdout:
-            self.process.stdout.close()
-
-    def _is_kin(self, pid: int) -> bool:
-        try:
-            told = Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
-        except OSError:
-            return False
-        return os.fsencode(self.folder) in told
-
-
-def _processes() -> Iterator[int]:
-    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-
-
-def tiro(*words: str) -> list[str]:
-    return [sys.executable, "-m", "cli", *words]
-
 
 StartUp = Callable[..., Up]
 
@@ -98,24 +40,6 @@ def start_up(data: Path) -> Iterator[StartUp]:
     yield start
     for one in started:
         one.end()
-
-
-def environ(data: Path, **changes: str) -> dict[str, str]:
-    """As the shell of a person who has set nothing but the engine. The mark finds children, whatever they are called."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TIRO_", "TEMPORAL_"))}
-    return {**kept, "TIRO_ENGINES": "scripted", "TIRO_DIARIZER": "acoustic", "TIRO_DATA": str(data), **changes}
-
-
-def run(data: Path, *words: str, expect: int = 0, **changes: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        tiro(*words), env=environ(data, **changes), cwd=ROOT, capture_output=True, text=True, timeout=150
-    )
-    assert done.returncode == expect, done.stdout + done.stderr
-    return done
-
-
-def told(data: Path, *words: str) -> Any:
-    return json.loads(run(data, *words, "--json").stdout)
 
 
 @pytest.fixture
@@ -195,7 +119,7 @@ def test_transcribe_starts_a_server_for_itself_and_ends_it(data: Path, talk: Pat
     assert "Is it a recording at all?" in done.stderr
     assert {file.name for file in results.iterdir()} == {"talk.txt", "talk.json", "talk.docx"}
     assert words_of((results / "talk.txt").read_text()) == [f"w{n}" for n in range(12)]
-    assert not [pid for pid in _processes() if pid != os.getpid() and str(data) in _told(pid)]
+    assert not [pid for pid in processes() if pid != os.getpid() and str(data) in _told(pid)]
 
 
 def _told(pid: int) -> str:

@@ -11,6 +11,7 @@ import yaml
 
 from tiro import settings
 from tiro.adapters.temporal import names
+from tiro.adapters.temporal.devserver import server_arguments
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -124,7 +125,10 @@ def test_the_image_that_downloads_carries_a_javascript_runtime() -> None:
     assert re.search(r"^yt-dlp-ejs==", lock, re.MULTILINE)
 
 
-def test_temporal_is_told_about_priority_and_fairness() -> None:
+def test_temporal_is_told_about_priority_and_fairness_and_to_keep_to_itself() -> None:
+    """As the server beside `tiro up`."""
     told = yaml.safe_load((ROOT / "deploy/temporal/dynamic.yaml").read_text())
-    assert told == {"matching.useNewMatcher": [{"value": True}], "matching.enableFairness": [{"value": True}]}
+    arguments = server_arguments(port=1, ui_port=None, database=None)
+    ours = [arguments[at + 1].split("=") for at, word in enumerate(arguments) if word == "--dynamic-config-value"]
+    assert told == {name: [{"value": value == "true"}] for name, value in ours}
     assert SERVICES["temporal"]["environment"]["DYNAMIC_CONFIG_FILE_PATH"].endswith("/dynamic.yaml")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import threading
 from pathlib import Path
 from typing import Any, Protocol
@@ -97,6 +98,8 @@ class SileroModel:
         return SileroVad(self._session)
 
     def _load(self) -> Any:
+        # it tells its maker of every process and session otherwise; only what is set before it is loaded keeps it from that
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime  # type: ignore[import-untyped]  # ships no types
 
         options = onnxruntime.SessionOptions()

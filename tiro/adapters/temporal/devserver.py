@@ -22,7 +22,12 @@ log = logging.getLogger("tiro.temporal")
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
-_DYNAMIC = ("matching.useNewMatcher=true", "matching.enableFairness=true")
+_DYNAMIC = (
+    "matching.useNewMatcher=true",
+    "matching.enableFairness=true",
+    # it would ask its maker for news, hourly and by name
+    "frontend.enableServerVersionCheck=false",
+)
 
 
 class DevServerPlace(msgspec.Struct, frozen=True):
@@ -122,7 +127,10 @@ class DevServer:
 
 
 def server_arguments(*, port: int, ui_port: int | None, database: Path | None) -> list[str]:
-    """How `temporal` is called: WAL, priority and fairness, our search attributes. `ui_port` None: no UI; `database` None: in memory."""
+    """How `temporal` is called: WAL, priority and fairness, no word to its maker, our search attributes.
+
+    `ui_port` None: no UI; `database` None: in memory.
+    """
     arguments = ["server", "start-dev", "--ip", "127.0.0.1", "--log-level", "error", "--port", str(port)]
     arguments += ["--headless"] if ui_port is None else ["--ui-ip", "127.0.0.1", "--ui-port", str(ui_port)]
     if database is not None:

@@ -1,0 +1,110 @@
+"""Does anything leave the machine while it transcribes? A whole installation on an island, and a watch over its only way out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.up import ROOT, Up, tiro
+from tests.stubs.islander import FORMATS
+
+WORDS = Path(__file__).parents[1] / "data" / "whisper-words"
+_REFUSED = (
+    "This test makes a network namespace of its own, and may not. Run it as root, in a container with --privileged or with"
+    " --cap-add=NET_ADMIN --cap-add=SYS_ADMIN --security-opt=apparmor=unconfined:"
+)
+
+
+class Island:
+    """`inside`: words before a command that is to run there. `packets`: what anything there has sent out, a line each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log = folder / "island.log"
+        with self._log.open("wb") as log:
+            self._keeper = subprocess.Popen(
+                ["unshare", "--net", "--mount", sys.executable, "-m", "tests.stubs.island"],
+                cwd=ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log,
+            )  # fmt: skip
+        self.inside = ["nsenter", f"--target={self._keeper.pid}", "--net", "--mount", f"--wd={ROOT}", "--"]
+
+    def settle(self) -> None:
+        """Returns when the island stands."""
+        while "ready" not in self._log.read_text().splitlines():
+            assert self._keeper.poll() is None, f"{_REFUSED}\n{self._log.read_text()}"
+            time.sleep(0.05)
+
+    @property
+    def packets(self) -> list[str]:
+        return [line for line in self._log.read_text().splitlines() if line != "ready"]
+
+    def run(self, words: list[str], environ: dict[str, str] | None = None, *, expect: int = 0) -> str:
+        """What the command says on its standard output."""
+        command = [*self.inside, *words]
+        done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=200)
+        assert done.returncode == expect, done.stdout + done.stderr
+        return done.stdout
+
+    def end(self) -> None:
+        self._keeper.communicate(timeout=20)
+
+
+@pytest.fixture
+def island(tmp_path: Path) -> Iterator[Island]:
+    island = Island(tmp_path)
+    try:
+        island.settle()
+        yield island
+    finally:
+        island.end()
+
+
+@pytest.fixture
+def up(island: Island, tmp_path: Path) -> Iterator[Up]:
+    """`tiro up` on the island, with a real engine."""
+    data = tmp_path / "data"
+    # not as a test's machine: some libraries keep still where they see one
+    person = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    settings = {
+        **person,
+        "TIRO_DATA": str(data),
+        "TIRO_DIARIZER": "acoustic",
+        "TIRO_ENGINES": "faster_whisper",
+        "TIRO_WHISPER_MODEL": str(WORDS),
+        "TIRO_REPLICAS": "1",
+        "TIRO_EGRESS_ALLOW": "127.0.0.0/8",
+    }
+    up = Up(data, settings, island.inside)
+    try:
+        yield up
+    finally:
+        up.end()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.promise("J44")
+def test_a_whole_job_sends_not_one_packet_out(island: Island, up: Up) -> None:
+    """From the start of the server to its end: an upload, an address, five formats, webhooks; lookups of names count, too."""
+    ready = up.ready()
+    secret = json.loads(island.run(tiro("accounts", "webhook-secret", "show", "--json"), up.environ))["secret"]
+    islander = [sys.executable, "-m", "tests.stubs.islander"]
+    jobs = json.loads(island.run([*islander, ready["api"], ready["key"], secret, str(WORDS / "spoken.flac")]))
+    assert up.stop() == 0
+    assert [(job["status"], job["engine"]) for job in jobs] == [("completed", "whisper_words")] * 2
+    assert all(job["files"].keys() == set(FORMATS) and all(job["files"].values()) for job in jobs)
+    assert island.packets == []
+
+
+def test_the_watch_sees_a_lookup_and_a_connection(island: Island) -> None:
+    """What the other test relies on."""
+    island.run(["getent", "hosts", "tiro.example"], {"RES_OPTIONS": "timeout:1 attempts:1"}, expect=2)
+    assert any("to 192.0.2.53 port 53" in line and "tiro" in line for line in island.packets)
+    knock = "import socket; s = socket.socket(); s.settimeout(0.2); raise SystemExit(s.connect_ex(('203.0.113.9', 443)) == 0)"
+    island.run([sys.executable, "-c", knock])
+    assert any("IP protocol 6 to 203.0.113.9 port 443" in line for line in island.packets)
