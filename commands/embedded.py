@@ -21,6 +21,7 @@ from tiro.adapters.temporal.devserver import DevServer, DevServerPlace, free_por
 from tiro.adapters.temporal.names import QUEUES
 from tiro.adapters.temporal.namespace import keep_histories, prepare_namespace
 from tiro.adapters.vault import derive
+from tiro.services.house import House
 from tiro.settings import Settings
 from tiro.wiring import Core, build_core
 from worker import Workers
@@ -81,7 +82,7 @@ class Embedded:
         core = await build_core(settings)
         self._cleanup.push_async_callback(core.close)
         await core.check()
-        credentials = await self._first_account(core)
+        credentials = await self._first_account(core.house)
         workers = await self._workers(core)
         server = Listening(create_app(core.house, self._config(core)), socket)
         await server.start()
@@ -124,14 +125,14 @@ class Embedded:
         path = self._folder.path
         return DevServerPlace(path / "temporal.db", path / "temporal.log", ports["temporal"], ports["ui"])
 
-    async def _first_account(self, core: Core) -> Credentials:
+    async def _first_account(self, house: House) -> Credentials:
         """Verified, on the largest plan, unmetered; made once."""
         known = self._folder.credentials()
         if known is not None:
             return known
         self._say("Making the first account ...")
-        account = await core.house.accounts.create("first", "business", verified=True, unmetered=True)
-        key = await core.house.accounts.create_key(account.account_id, "first")
+        account = await house.accounts.create("first", "business", verified=True, unmetered=True)
+        key = await house.accounts.create_key(account.account_id, "first")
         credentials = Credentials(account.account_id, key.text)
         self._folder.save_credentials(credentials)
         return credentials

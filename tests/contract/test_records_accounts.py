@@ -20,7 +20,7 @@ KEY = ApiKey(key_id="key_1", account_id="acct_1", name="laptop", sha256="ab" * 3
 async def test_an_account_comes_back_as_it_went_in(records: SqlRecords) -> None:
     full = account(
         email="jo@example.com", verified=True, suspended=True, unmetered=True, overage=True, queueing=False,
-        keep_audio=True, engines=("faster_whisper", "openai"),
+        keep_audio=True, engines=("faster_whisper", "openai"), rotate_refresh=True,
     )  # fmt: skip
     await given(records, full)
     assert await within(records, lambda tx: tx.accounts.get("acct_1")) == full
@@ -39,6 +39,12 @@ async def test_saving_an_account_leaves_its_running_jobs_counted(records: SqlRec
     await within(records, lambda tx: tx.accounts.save(account(plan="pro", running=0, overage=True)))
     kept = await within(records, lambda tx: tx.accounts.get("acct_1"))
     assert kept == account(plan="pro", running=1, overage=True)
+
+
+async def test_accounts_are_counted_by_plan(records: SqlRecords) -> None:
+    assert await within(records, lambda tx: tx.accounts.plans()) == {}
+    await given(records, account("acct_1", "pro"), account("acct_2"), account("acct_3", "pro"))
+    assert await within(records, lambda tx: tx.accounts.plans()) == {"free": 1, "pro": 2}
 
 
 async def test_the_same_account_twice_is_a_conflict(records: SqlRecords) -> None:

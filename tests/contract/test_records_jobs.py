@@ -49,7 +49,7 @@ async def test_a_job_comes_back_as_it_went_in(records: SqlRecords) -> None:
         warnings=("a", "b"),
         error_extras={"limit_bytes": 1 << 40, "half": 0.5, "yes": True, "none": None},
         transcript=BlobRef("jobs/job_1/transcript.json", 1 << 33, "ff" * 32, "application/json"),
-        webhook_url="https://example.com/?x=1",
+        webhook_url=SealedUrl(b"\0sealed\xff", "example.com"),
         accept_overage=True,
     )
     await given(records, account(), full)
@@ -270,6 +270,32 @@ async def test_a_source_is_purgeable_from_its_hour_until_it_is_marked(records: S
         await within(records, lambda tx, at=moment: tx.jobs.mark_source_deleted("job_1", at))
     assert await within(records, lambda tx: tx.jobs.purgeable(due)) == []
     assert (await _row(records)).source_deleted_at == due
+
+
+@pytest.mark.promise("J9")
+async def test_a_trimmed_source_is_purgeable_unless_its_account_keeps_it(records: SqlRecords, queued: Job) -> None:
+    ended = await _finish(records)
+    due = LATER + timedelta(hours=23)
+    await within(records, lambda tx: tx.accounts.save(account(keep_audio=True)))
+    assert await within(records, lambda tx: tx.jobs.purgeable(due)) == [ended]
+    await within(records, lambda tx: tx.jobs.mark_trimmed("job_1", due))
+    assert await within(records, lambda tx: tx.jobs.purgeable(due)) == []
+    await within(records, lambda tx: tx.accounts.save(account()))
+    assert await within(records, lambda tx: tx.jobs.purgeable(due)) == [REPLACE(ended, trimmed_at=due)]
+    await within(records, lambda tx: tx.accounts.save(account(keep_audio=True)))
+    await within(records, lambda tx: tx.jobs.mark_deleted("job_1", due))
+    assert len(await within(records, lambda tx: tx.jobs.purgeable(due))) == 1
+
+
+async def test_only_what_has_ended_is_trimmed_and_a_retry_is_whole_again(records: SqlRecords, queued: Job) -> None:
+    await within(records, lambda tx: tx.jobs.mark_trimmed("job_1", LATER))
+    assert (await _row(records)).trimmed_at is None
+    await _finish(records, Ending(outcome="failed"))
+    await within(records, lambda tx: tx.jobs.mark_trimmed("job_1", LATER))
+    assert (await _row(records)).trimmed_at == LATER
+    again = await within(records, lambda tx: tx.jobs.retry("job_1", LATER))
+    assert again is not None
+    assert again.trimmed_at is None
 
 
 async def test_a_deleted_job_is_swept_until_no_late_writer_can_be_left(records: SqlRecords, queued: Job) -> None:

@@ -6,7 +6,10 @@ import msgspec
 import pytest
 
 from api.admin import wire
-from tests.servers.api import Api
+from tests.servers.api import Api, ApiMaker
+from tiro.adapters.fakes import SetClock
+from tiro.adapters.system import SystemClock
+from tiro.services.ending import SOURCE_KEPT_FOR, Fault
 
 
 async def test_it_needs_the_admin_token(api: Api) -> None:
@@ -124,3 +127,43 @@ async def test_an_event_under_way_is_not_replayed(api: Api) -> None:
         event_id = (await admin.get(f"/jobs/{job_id}")).json()["deliveries"][0]["event_id"]
         assert (await admin.post(f"/hooks/{event_id}/replay")).status_code == 409
         assert (await admin.post("/hooks/evt_x/replay")).status_code == 404
+
+
+@pytest.mark.promise("J9")
+async def test_a_retry_after_the_purge_says_that_the_recording_is_gone(make_api: ApiMaker) -> None:
+    """409 source_deleted, from its hour on, swept or not; kept, it goes on as soon as it was swept."""
+    clock = SetClock(SystemClock().now())
+    api = await make_api(clock=clock)
+    failed = await api.submit()
+    await api.fail(failed, "transient_error")
+    clock.advance(SOURCE_KEPT_FOR.total_seconds())
+    account = f"/accounts/{api.account.account_id}"
+    async with api.admin() as admin:
+        refused = await admin.post(f"/jobs/{failed}/retry")
+        assert (refused.status_code, refused.json()["error"]) == (409, "source_deleted")
+        assert (await admin.patch(account, json={"keep_audio": True})).json()["keep_audio"] is True
+        assert (await admin.post(f"/jobs/{failed}/retry")).status_code == 503
+        await api.house.upkeep.sweep()
+        assert (await api.http.get(f"/jobs/{failed}")).json()["source_deleted_at"] is None
+        assert (await admin.post(f"/jobs/{failed}/retry")).json()["run"] == 2
+        await api.house.endings.end(failed, 2, "failed", Fault("transient_error"))
+        assert (await admin.patch(account, json={"keep_audio": False})).json()["keep_audio"] is False
+        clock.advance(SOURCE_KEPT_FOR.total_seconds())
+        await api.house.upkeep.sweep()
+        refused = await admin.post(f"/jobs/{failed}/retry")
+        assert (refused.status_code, refused.json()["error"]) == (409, "source_deleted")
+        assert (await api.http.get(f"/jobs/{failed}")).json()["source_deleted_at"] is not None
+
+
+async def test_engines_and_plans_that_are_not_there_are_a_400(api: Api) -> None:
+    """With what there is instead."""
+    async with api.admin() as admin:
+        path = f"/accounts/{api.account.account_id}"
+        chosen = await admin.patch(path, json={"engines": ["scripted"]})
+        assert msgspec.json.decode(chosen.content, type=wire.AccountRow).engines == ("scripted",)
+        refused = await admin.patch(path, json={"engines": ["scripted", "gramophone"]})
+        trouble = msgspec.json.decode(refused.content, type=wire.Trouble)
+        assert (refused.status_code, trouble.error, trouble.extras) == (400, "unknown_engine", {"param": "engines"})
+        assert "scripted" in trouble.message
+        plans = msgspec.json.decode((await admin.get("/plans")).content, type=wire.PlanRows).plans
+        assert [(plan.name, plan.accounts) for plan in plans] == [("free", 0), ("pro", 0), ("business", 1)]

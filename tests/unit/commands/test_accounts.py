@@ -13,12 +13,17 @@ import pytest
 from click.testing import CliRunner
 
 from cli import main
+from commands.embedded import Embedded
+from commands.folder import DataFolder
 from tests.unit.commands.shell import Shell
 from tiro.adapters.database.migrate import migrate
 from tiro.adapters.database.records import open_records
+from tiro.adapters.fakes import RecordedOrchestrator
 from tiro.adapters.system import SystemClock
 from tiro.model.ledger import HoldTerms, month_of
 from tiro.ports import Transaction
+from tiro.settings import Settings
+from tiro.wiring import build_house
 
 GOLD = """
 [plans.gold]
@@ -179,11 +184,26 @@ def test_a_webhook_secret_is_shown_and_changed_in_two_steps_and_lies_sealed(
     assert not [secret for secret in (first, following) if secret.encode() in lying]
 
 
-def test_the_first_account_need_not_be_named_in_a_data_folder(tmp_path: Path) -> None:
-    """As for usage and secrets."""
-    result = CliRunner().invoke(main, ["accounts", "show", "--data", str(tmp_path)], env={"TIRO_DATABASE_URL": None})
-    assert result.exit_code == 1
-    assert "tiro up" in result.output
+@pytest.mark.promise("J20")
+def test_the_first_account_of_an_embedded_server_is_unmetered_and_need_not_be_named(tmp_path: Path) -> None:
+    """Else it would end with a 402 one day."""
+    folder = DataFolder(tmp_path / "data")
+    with folder.held() as lock:
+        settings = folder.settings({"TIRO_ENGINES": "scripted"}, 8080)
+        migrate(settings.database_url)
+        asyncio.run(_first_account(Embedded(folder, lock, 0, {}, print), settings))
+    result = CliRunner().invoke(
+        main, ["accounts", "show", "--data", str(folder.path), "--json"], env={"TIRO_DATABASE_URL": None}
+    )
+    told = json.loads(result.stdout)
+    assert (told["unmetered"], told["plan"], told["verified"]) == (True, "business", True)
+
+
+async def _first_account(embedded: Embedded, settings: Settings) -> None:
+    house = build_house(settings, RecordedOrchestrator())
+    await embedded._first_account(house)
+    await asyncio.to_thread(house.preparer.close)
+    await house.records.close()
 
 
 def test_lists_are_json_for_a_pipe(shell: Shell, account: str) -> None:
