@@ -23,6 +23,11 @@ from tiro.services.line import Line
 
 VOTES = 5
 """Windows that vote on the language."""
+OPENING_S = 30.0
+"""Speech in the first seconds of a recording decides alone, where it is clearly in one language."""
+CLEAR = 0.8
+"""From this probability on."""
+LEAST_OPENING_S = 3.0
 
 
 class Speech:
@@ -39,20 +44,23 @@ class Speech:
 
     @activity.defn(name="detect")
     async def detect(self, task: DetectTask) -> str | None:
-        """The language that most of the speech is in; None: nothing to go by."""
+        """The language that the recording opens in, or where that is not clear, that most of its speech is in; None: nothing to go by."""
         async with beating():
             await self._line.patch(task.job_id, task.run, JobPatch(stage="detecting"))
             engine = self._engine(task.engine)
+            urgency = Urgency(task.job_id, 1)
             windows: list[Samples] = []
-            for index in task.spans:
+            for number, index in enumerate(task.spans):
                 span, samples = await self._load(task.job_id, task.plan, index)
-                windows += [_samples_of(samples, span, window) for window in cut(span, min(30.0, engine.max_window_s))]
+                longest_s = min(30.0, engine.max_window_s)
+                if number == 0 and (opening := _opening(span, longest_s)):
+                    (heard,) = await engine.detect([_samples_of(samples, span, opening)], urgency)
+                    if max(heard.values(), default=0.0) >= CLEAR:
+                        return _winner([heard])
+                windows += [_samples_of(samples, span, window) for window in cut(span, longest_s)]
                 if len(windows) >= VOTES:
                     break
-            if not windows:
-                return None
-            votes = await engine.detect(windows[:VOTES], Urgency(task.job_id, 1))
-            return _winner(votes)
+            return _winner(await engine.detect(windows[:VOTES], urgency)) if windows else None
 
     @activity.defn(name="transcribe")
     async def transcribe(self, task: TranscribeTask) -> list[HeardSpan]:
@@ -147,6 +155,13 @@ def _samples_of(samples: Samples, span: Span, window: Interval) -> Samples:
 def _language_of(heard: Sequence[Heard]) -> str | None:
     votes = Counter(answer.language for answer in heard if answer.language and answer.segments)
     return votes.most_common(1)[0][0] if votes else None
+
+
+def _opening(span: Span, longest_s: float) -> Interval | None:
+    """The first seconds of the recording, if they hold enough speech to go by."""
+    end_s = min(OPENING_S, span.end_s, span.start_s + longest_s)
+    spoken_s = sum(max(0.0, min(end, end_s) - begin) for begin, end in span.speech)
+    return (span.start_s, end_s) if spoken_s >= LEAST_OPENING_S else None
 
 
 def _winner(votes: Sequence[Mapping[str, float]]) -> str | None:

@@ -59,6 +59,7 @@ FAULTS: dict[str, Fault] = {
 _AGAIN = Fault(503, FAULTS["transient_error"].words)
 """Every Transient error is told as `transient_error`: what exactly is away is the operator's business."""
 _LATE = "The job failed."
+_ENGINE_QUOTA = "The recognition service refuses for want of quota; its operator must see to it."
 
 
 def answer(error: TiroError) -> Answer:
@@ -70,7 +71,9 @@ def answer(error: TiroError) -> Answer:
     if code == "internal_error" or error.again:
         extras = {}
     return json_answer(
-        {"error": code, "message": fault.words or error.message, **extras}, status=fault.status, headers=headers
+        {"error": code, "message": _words(code, error.extras.get("reason")) or error.message, **extras},
+        status=fault.status,
+        headers=headers,
     )
 
 
@@ -82,8 +85,14 @@ def message_of(job: Job) -> str | None:
     """The sentence of a failed job; None for others."""
     if job.state != "failed":
         return None
-    fault = FAULTS.get(job.error_code or "")
-    return fault.words if fault and fault.words else _LATE
+    return _words(job.error_code or "", job.error_reason) or _LATE
+
+
+def _words(code: str, reason: object) -> str | None:
+    """The dialect's own sentence; None where the core's is as good."""
+    if reason == "engine_quota":
+        return _ENGINE_QUOTA
+    return FAULTS[code].words if code in FAULTS else None
 
 
 def _headers(error: TiroError, extras: dict[str, object]) -> dict[str, str]:

@@ -6,7 +6,7 @@ PROMISES = {
     "J3": "a fallback does the job's language and task, and is never a lesser engine before a better one",
     "J4": "the list: since, status, cursor, newest change first",
     "J5": "cancel and delete: what they answer, twice, and on ended jobs",
-    "J6": "language=auto votes; a recording in one language is in that of its first 30 seconds",
+    "J6": "language=auto: the first 30 seconds where they are in one language, else a vote",
     "J7": "stereo: left is speaker_0, right speaker_1; a mono recording saved as stereo is mono",
     "J8": "podcast feeds and episodes as sources",
     "J9": "the recording is purged, or kept where the account says so; a later retry says source_deleted",

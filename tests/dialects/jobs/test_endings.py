@@ -61,6 +61,8 @@ async def test_a_providers_refusal_for_money_is_a_402_that_costs_nothing(make_ap
         "quota_exceeded",
         False,
     )
+    assert shown.json()["message"] == refused.json()["message"]
+    assert "minutes" not in refused.json()["message"]
     async with api.house.records.begin() as tx:
         usage = await tx.ledger.usage(api.account.account_id, month_of(api.house.clock.now()))
     assert (usage.used_s, usage.held_s, shown.json()["billed_seconds"]) == (0, 0, 0)
