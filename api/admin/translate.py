@@ -6,7 +6,6 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -36,7 +35,7 @@ def job_row(job: Job, progress: Progress) -> JobRow:
 
 def delivery_row(delivery: Delivery, attempts: Sequence[Attempt]) -> DeliveryRow:
     shown = {
-        "host": urlsplit(delivery.url).hostname or "",
+        "host": delivery.url.host,
         "attempts": [AttemptRow(one.number, one.at, one.status, one.error, one.took_ms) for one in attempts],
     }
     return DeliveryRow(**{**_same(delivery, DeliveryRow), **shown})

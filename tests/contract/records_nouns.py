@@ -11,7 +11,7 @@ from tests.servers.databases import START
 from tiro.adapters.database.records import SqlRecords, open_records
 from tiro.model.account import Account
 from tiro.model.blob import BlobRef
-from tiro.model.hook import Delivery
+from tiro.model.hook import Delivery, SealedUrl
 from tiro.model.job import Ending, Job
 from tiro.model.request import JobOptions, UploadedSource
 from tiro.ports import Clock, Transaction
@@ -43,7 +43,7 @@ def delivery(event_id: str = "evt_1", job_id: str = "job_1", **fields: Any) -> D
         account_id="acct_1",
         dialect="jobs",
         event="job.completed",
-        url="https://example.com/hook",
+        url=SealedUrl(b"sealed", "example.com"),
         scheme="jobs",
         body=BlobRef(f"jobs/{job_id}/events/{event_id}.json", 20, "11" * 32, "application/json"),
         created_at=START,

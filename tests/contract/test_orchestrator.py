@@ -18,7 +18,7 @@ from tiro.adapters.temporal.devserver import free_port
 from tiro.adapters.temporal.orchestrator import TemporalOrchestrator
 from tiro.model.blob import BlobRef
 from tiro.model.errors import Conflict, Transient
-from tiro.model.hook import Delivery, DeliveryTask
+from tiro.model.hook import Delivery, DeliveryTask, SealedUrl
 from tiro.model.temporal import TemporalAccess
 from tiro.ports import Launch, Orchestrator
 
@@ -29,7 +29,7 @@ DELIVERY = Delivery(
     account_id="acct_1",
     dialect="jobs",
     event="job.completed",
-    url="https://receiver.example/hook",
+    url=SealedUrl(b"sealed", "receiver.example"),
     scheme="jobs",
     body=BlobRef("jobs/job_1/events/evt_1.json", 2, "00"),
     created_at=datetime(2026, 1, 1, tzinfo=UTC),

@@ -14,6 +14,7 @@ from tests.servers.databases import START, SteppedClock
 from tiro.adapters.database.records import SqlRecords
 from tiro.model.blob import BlobRef
 from tiro.model.errors import Conflict, Invalid
+from tiro.model.hook import SealedUrl
 from tiro.model.job import Ending, Job, JobPatch, Order
 from tiro.model.request import JobOptions, UrlSource
 

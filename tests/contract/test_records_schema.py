@@ -11,13 +11,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, text
 
+from tests.contract.records_nouns import account, delivery, given, job
 from tests.servers.databases import SteppedClock
 from tests.servers.postgres import PostgresServer
 from tiro.adapters.database.connect import parse, sync_engine
 from tiro.adapters.database.migrate import current_revision, is_current, migrate
-from tiro.adapters.database.records import open_records
+from tiro.adapters.database.records import SqlRecords, open_records
 from tiro.adapters.database.tables import METADATA
 from tiro.model.errors import Invalid, Permanent, Transient
+from tiro.model.hook import SealedUrl
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -68,6 +70,23 @@ def test_a_database_of_a_later_version_is_refused(database_url: str) -> None:
         migrate(database_url)
     assert refused.value.code == "database_newer"
     assert not is_current(database_url)
+
+
+async def test_what_stood_in_plain_before_addresses_were_sealed_is_forgotten(
+    records: SqlRecords, database_url: str
+) -> None:
+    """A webhook under way then ends by its schedule, as one whose address does not open."""
+    await given(records, account(), job(webhook_url=SealedUrl(b"", "")), delivery())
+    with sync_engine(parse(database_url)).begin() as connection:
+        connection.execute(text("UPDATE jobs SET webhook_url = 'https://example.com/?token=canary'"))
+        connection.execute(text("UPDATE deliveries SET url = 'https://example.com/?token=canary'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    migrate(database_url)
+    async with records.begin() as tx:
+        kept, event = await tx.jobs.get("job_1"), await tx.hooks.get("evt_1")
+    assert kept is not None
+    assert event is not None
+    assert kept.webhook_url == event.url == SealedUrl(b"", "")
 
 
 @pytest.mark.parametrize(

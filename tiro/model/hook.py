@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from hashlib import sha256
 from typing import Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,6 +18,13 @@ SCHEDULES_S: dict[str, tuple[float, ...]] = {
 """Seconds after the end of the job at which each attempt is made, by dialect. The last lies at most 24 h after the end."""
 
 
+class SealedUrl(msgspec.Struct, frozen=True):
+    """A webhook's address at rest: sealed (`Vault`), since it may carry a token; its host in plain, for operators and fairness."""
+
+    sealed: bytes
+    host: str
+
+
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """One event to one address. The body lies in the blob store and is the same on every attempt."""
 
@@ -27,7 +33,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     account_id: str
     dialect: str
     event: str
-    url: str
+    url: SealedUrl
     scheme: str
     body: BlobRef
     created_at: datetime
@@ -71,6 +77,6 @@ def delays_s(dialect: str, scale: float = 1.0) -> tuple[float, ...]:
     return tuple(float(at) * scale for at in SCHEDULES_S[dialect])
 
 
-def host_key(url: str) -> str:
+def host_key(url: SealedUrl) -> str:
     """A receiver's fairness key: a digest, since the host names of customers are not for histories."""
-    return "host_" + sha256((urlsplit(url).hostname or "").encode()).hexdigest()[:16]
+    return "host_" + sha256(url.host.encode()).hexdigest()[:16]

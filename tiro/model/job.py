@@ -9,6 +9,7 @@ import msgspec
 
 from tiro.model.account import Account
 from tiro.model.blob import BlobRef
+from tiro.model.hook import SealedUrl
 from tiro.model.request import JobOptions, Source
 
 JobState = Literal["queued", "processing", "completed", "failed", "cancelled"]
@@ -59,7 +60,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     accept_overage: bool = False
     billed_s: int | None = None
     overage_s: int | None = None
-    webhook_url: str | None = None
+    webhook_url: SealedUrl | None = None
     purge_after: datetime | None = None
     source_deleted_at: datetime | None = None
     trimmed_at: datetime | None = None

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 import msgspec
 
 from tiro.model.errors import Conflict, NotFound, Permanent
-from tiro.model.hook import Attempt, Delivery, DeliveryState
+from tiro.model.hook import Attempt, Delivery, DeliveryState, SealedUrl
 from tiro.ports import Answer, Blobs, Clock, Courier, Records, Vault
 from tiro.sign import SCHEMES
 
 TIMEOUT_S = 10.0
+
+
+def sealed(vault: Vault, url: str) -> SealedUrl:
+    """A webhook's address as jobs and events keep it."""
+    return SealedUrl(vault.seal(url.encode()), urlsplit(url).hostname or "")
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -63,10 +69,11 @@ class Hooks:
         try:
             body = await asyncio.to_thread(self._blobs.get, delivery.body.key)
             headers = await self._headers(delivery, body)
+            url = self._vault.open(delivery.url.sealed).decode()
         except Permanent as broken:
-            # no body, or no secret that opens: an attempt that failed, so that the event comes to an end all the same
+            # no body, or no secret or address that opens: an attempt that failed, so that the event comes to an end all the same
             return Answer(None, broken.code, 0)
-        return await self._courier.post(delivery.url, headers, body, TIMEOUT_S)
+        return await self._courier.post(url, headers, body, TIMEOUT_S)
 
     async def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
         now = self._clock.now()

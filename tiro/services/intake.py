@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
 
 from tiro.model.account import Account
 from tiro.model.errors import Invalid, RateLimited, SourceRefused, Unauthenticated
@@ -16,6 +15,7 @@ from tiro.model.speech import EngineFacts
 from tiro.ports import Clock, Courier, Fetcher, Ids, Records, Transaction, Vault
 from tiro.services import replays
 from tiro.services.billing import Billing
+from tiro.services.hooks import sealed
 from tiro.services.replays import Once
 
 BUSY_RETRY_AFTER_S = 10
@@ -111,7 +111,7 @@ class Intake:
 
         Raises Invalid, QuotaExceeded, RateLimited, Transient, and with `once` Conflict `idempotency_conflict`.
         """
-        job = _job_of(request, self._clock.now())
+        job = self._job_of(request)
         async with self._records.begin() as tx:
             account = await tx.accounts.get(request.account_id)
             if account is None or account.suspended:
@@ -139,16 +139,16 @@ class Intake:
         if await tx.jobs.count_open(account.account_id) >= self._plans.of(account).max_jobs:
             raise RateLimited(message="All concurrent jobs of the plan are taken.", retry_after_s=BUSY_RETRY_AFTER_S)
 
-
-def _job_of(request: JobRequest, now: datetime) -> Job:
-    return Job(
-        job_id=request.job_id,
-        account_id=request.account_id,
-        dialect=request.dialect,
-        options=request.options,
-        source=request.source,
-        created_at=now,
-        changed_at=now,
-        webhook_url=request.webhook_url,
-        accept_overage=request.accept_overage,
-    )
+    def _job_of(self, request: JobRequest) -> Job:
+        now, hook = self._clock.now(), request.webhook_url
+        return Job(
+            job_id=request.job_id,
+            account_id=request.account_id,
+            dialect=request.dialect,
+            options=request.options,
+            source=request.source,
+            created_at=now,
+            changed_at=now,
+            webhook_url=None if hook is None else sealed(self._vault, hook),
+            accept_overage=request.accept_overage,
+        )

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from tiro.model.blob import BlobRef
+from tiro.model.hook import SealedUrl
 from tiro.model.job import Job, JobState
 from tiro.model.request import JobOptions, UploadedSource
 from tiro.render import EVENTS
@@ -27,7 +28,7 @@ JOB = Job(
     language="en",
     engine="whisper_large_v3",
     decoded_s=3612.00049,
-    webhook_url="https://example.test/hook?token=hidden",
+    webhook_url=SealedUrl(b"hidden", "hidden.example"),
 )
 FAILED = msgspec.structs.replace(
     JOB, state="failed", error_code="invalid_audio", error_reason="empty_audio", engine=None, language=None
@@ -52,8 +53,8 @@ def test_a_completed_job() -> None:
         "event": "job.completed",
         "job_id": JOB.job_id,
         "status": "completed",
-        "created_at": "2026-03-01T12:00:00Z",
-        "completed_at": "2026-03-01T12:10:00Z",
+        "created_at": "2026-03-01T12:00:00.000Z",
+        "completed_at": "2026-03-01T12:10:00.000Z",
         "language": "en",
         "duration_seconds": 3612.0,
         "engine": "whisper_large_v3",
@@ -81,7 +82,7 @@ def test_a_cancelled_job_has_neither_error_nor_transcript() -> None:
 def test_times_are_utc_wherever_they_come_from() -> None:
     away = CREATED.astimezone(timezone(timedelta(hours=5, minutes=30)))
     _, body = event(msgspec.structs.replace(in_state("completed"), created_at=away))
-    assert body["created_at"] == "2026-03-01T12:00:00Z"
+    assert body["created_at"] == "2026-03-01T12:00:00.000Z"
 
 
 @pytest.mark.parametrize("job", [in_state("completed"), FAILED])

@@ -24,6 +24,7 @@ from tiro.model.speech import EngineFacts
 from tiro.services.accounts import Accounts
 from tiro.services.dispatch import Dispatch
 from tiro.services.ending import Endings
+from tiro.services.hooks import sealed
 from tiro.services.jobs import Jobs
 from tiro.services.line import Line
 from tiro.services.upkeep import Upkeep
@@ -64,6 +65,7 @@ class Desk:
         """A job with its recording in the store."""
         blob = self.blobs.put(source_key(job_id), b"recording")
         now = self.clock.now()
+        hook = fields.pop("webhook_url", None)
         job = Job(
             job_id=job_id,
             account_id=account.account_id,
@@ -72,6 +74,7 @@ class Desk:
             source=UploadedSource(BlobRef(blob.key, blob.size_bytes, blob.sha256)),
             created_at=now,
             changed_at=now,
+            webhook_url=hook and sealed(self.vault, hook),
             **fields,
         )
         async with self.records.begin() as tx:

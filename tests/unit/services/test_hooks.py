@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.unit.services.desk import HOOK, Desk
+from tiro.adapters.vault import SealedVault
 from tiro.model.errors import Conflict, NotFound
 from tiro.ports import Answer
 from tiro.services.hooks import Hooks
@@ -108,6 +110,16 @@ async def test_nothing_is_sent_for_an_event_that_was_stopped_or_is_gone(desk: De
     assert (await _hooks(desk, receiver).attempt(event_id, 1, 10.0)).state == "stopped"
     assert (await _hooks(desk, receiver).attempt("evt_0", 1, 10.0)).state == "stopped"
     assert receiver.sent == []
+
+
+async def test_what_does_not_open_any_more_fails_by_the_schedule_and_ends(desk: Desk) -> None:
+    """TIRO_SECRET_KEY is another than it was."""
+    event_id, receiver = await _event(desk), Receiver()
+    other = SealedVault(base64.b64encode(b"o" * 32).decode())
+    hooks = Hooks(desk.records, desk.blobs, other, receiver, desk.clock)
+    assert (await hooks.attempt(event_id, 1, None)).state == "exhausted"
+    ((_, (attempt,)),) = await desk.deliveries()
+    assert attempt.error == "unsealable"
 
 
 async def test_an_event_that_cannot_be_sent_fails_by_its_schedule_and_ends(desk: Desk) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from tiro.adapters.database.columns import SERIAL, Moment, Packed, Words
 from tiro.model.blob import BlobRef
+from tiro.model.hook import SealedUrl
 from tiro.model.request import JobOptions, Source
 
 METADATA = MetaData(
@@ -117,7 +118,7 @@ jobs = Table(
     Column("accept_overage", Boolean, nullable=False),
     Column("billed_s", Integer),
     Column("overage_s", Integer),
-    Column("webhook_url", Words),
+    Column("webhook_url", Packed(SealedUrl)),
     Column("purge_after", Moment),
     Column("source_deleted_at", Moment),
     Column("trimmed_at", Moment),
@@ -211,7 +212,7 @@ deliveries = Table(
     Column("account_id", Words, ForeignKey("accounts.account_id"), nullable=False),
     Column("dialect", Words, nullable=False),
     Column("event", Words, nullable=False),
-    Column("url", Words, nullable=False),
+    Column("url", Packed(SealedUrl), nullable=False),
     Column("scheme", Words, nullable=False),
     Column("body", Packed(BlobRef), nullable=False),
     Column("created_at", Moment, nullable=False),
