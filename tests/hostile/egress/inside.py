@@ -18,7 +18,7 @@ from tests.hostile.egress.table import Outcome, acted, name_of
 from tests.hostile.egress.world import SCRIPTS, zone
 
 _SETTINGS = {
-    "resolv.conf": "nameserver 127.0.0.53\noptions timeout:1 attempts:1\nsearch inside.example\n",
+    "resolv.conf": "nameserver 127.0.0.53\noptions timeout:5 attempts:2\nsearch inside.example\n",
     "nsswitch.conf": "hosts: files dns\n",
 }
 """How names are resolved here: as on any machine, by our own name server."""

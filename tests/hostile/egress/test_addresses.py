@@ -9,8 +9,6 @@ from tests.hostile.egress.table import Case, Outcomes, parameters
 from tests.hostile.egress.ways import all_ways, download, reading_ways
 from tiro.adapters.egress.guard import Guard
 
-pytestmark = pytest.mark.xdist_group("own_network")
-
 SPELLINGS = """
 127.0.0.1 127.1 127.0.1 127.255.255.254 127.0.0.1. 0 0.0.0.0 2130706433 017700000001 0x7f000001 0x7F.0.0.1 0x7f.1 0177.0.0.1
 00000177.0.0.1 127.0.0.0x1 0x00000000007f000001

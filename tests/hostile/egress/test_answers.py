@@ -137,7 +137,7 @@ class Taker:
     def take(self, url: str) -> str:
         source = HttpSource(self.guard, QUICK)
         stop = threading.Event()
-        WebFetcher(self.guard, None, source, 5).fetch(url, LIMITS, lambda: self.blobs.writer("source"), stop)
+        WebFetcher(self.guard, None, source, 30).fetch(url, LIMITS, lambda: self.blobs.writer("source"), stop)
         self._file.write_bytes(self.blobs.get("source"))
         return f"invalid_audio {said(lambda: str(self._preparer.probe(self._file, LIMITS, stop)))}"
 

@@ -18,8 +18,6 @@ from tiro.adapters.engines.abilities import Abilities
 from tiro.adapters.engines.openai import OpenAiEngine
 from tiro.model.speech import EngineOptions
 
-pytestmark = pytest.mark.xdist_group("own_network")
-
 OTHERWISE = {
     **dict.fromkeys(("file", "ftp", "gopher", "data", "script", "plain", "metadata"), "scheme"),
     "password": "credentials",

@@ -13,8 +13,6 @@ from tests.hostile.egress.ways import download, sites
 from tests.hostile.egress.world import PLAIN_SITE
 from tiro.adapters.egress.guard import Guard
 
-pytestmark = pytest.mark.xdist_group("own_network")
-
 PAGES = {
     "thousands": ("a playlist of 5,000", "playlist"),
     "live": ("a live stream", "live"),

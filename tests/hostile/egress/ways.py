@@ -21,7 +21,7 @@ from tiro.adapters.egress.sites import Sites
 from tiro.adapters.storage.memory import MemoryBlobs
 from tiro.model.media import MediaLimits
 
-QUICK = Pace(connect_s=2.0, idle_s=2.0, min_bytes_s=1000.0, window_s=0.5)
+QUICK = Pace(connect_s=4.0, idle_s=4.0, min_bytes_s=100.0, window_s=0.5)
 LIMITS = MediaLimits(max_duration_s=36_000, max_bytes=1_000_000)
 ELSEWHERE = "203.0.113.0/24"
 """A network that the operator allowed, so that plain http is looked at too."""
@@ -40,14 +40,14 @@ class StillClock:
 def download(network: Network, url: str, guard: Guard, sites: Sites | None = None) -> str:
     """A source's bytes; "recording" when there are some, and "secret" when they are what nobody may see."""
     blobs = MemoryBlobs(StillClock())
-    fetcher = WebFetcher(guard, sites, HttpSource(guard, QUICK, network.trust), deadline_s=20)
+    fetcher = WebFetcher(guard, sites, HttpSource(guard, QUICK, network.trust), deadline_s=60)
     fetcher.fetch(url, LIMITS, lambda: blobs.writer("source"), threading.Event())
     return "secret" if SECRET in blobs.get("source") else "recording"
 
 
 def webhook(network: Network, url: str, guard: Guard) -> str:
     """One attempt of a delivery: the status, or the code of what went wrong."""
-    answer = asyncio.run(WebCourier(guard, network.trust).post(url, {}, b"{}", 3))
+    answer = asyncio.run(WebCourier(guard, network.trust).post(url, {}, b"{}", 10))
     return answer.error or str(answer.status)
 
 
@@ -88,7 +88,7 @@ def reading_ways(network: Network, host: str) -> str:
 
 
 def _checked(url: str, guard: Guard) -> str:
-    guard.check(url, resolve_s=5)
+    guard.check(url, resolve_s=20)
     return "accepted"
 
 
