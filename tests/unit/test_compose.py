@@ -130,5 +130,5 @@ def test_temporal_is_told_about_priority_and_fairness_and_to_keep_to_itself() ->
     told = yaml.safe_load((ROOT / "deploy/temporal/dynamic.yaml").read_text())
     arguments = server_arguments(port=1, ui_port=None, database=None)
     ours = [arguments[at + 1].split("=") for at, word in enumerate(arguments) if word == "--dynamic-config-value"]
-    assert told == {name: [{"value": value == "true"}] for name, value in ours}
+    assert told == {name: [{"value": yaml.safe_load(value)}] for name, value in ours}
     assert SERVICES["temporal"]["environment"]["DYNAMIC_CONFIG_FILE_PATH"].endswith("/dynamic.yaml")

@@ -25,6 +25,8 @@ _PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
 _DYNAMIC = (
     "matching.useNewMatcher=true",
     "matching.enableFairness=true",
+    # who is next is known within a partition only; what an older server wrote into others is still read
+    "matching.numTaskqueueWritePartitions=1",
     # it would ask its maker for news, hourly and by name
     "frontend.enableServerVersionCheck=false",
 )
