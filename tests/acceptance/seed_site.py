@@ -103,7 +103,7 @@ def seed_site(folder: Path) -> Iterator[SeedSite]:
             "TIRO_ASSEMBLYAI_URL": primary.url(""),
             "TIRO_ASSEMBLYAI_KEY": KEY,
             "TIRO_EGRESS_ALLOW": "127.0.0.0/8",
-            "TIRO_HOOK_SCALE": "0.02",
+            "TIRO_HOOK_SCALE": "0.002",
             "TIRO_PLANS": str(plans),
         }
         up = Up(folder / "data", environ(folder / "data", **settings))

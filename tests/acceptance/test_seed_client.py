@@ -18,7 +18,7 @@ import pytest
 import webvtt
 
 from tests.acceptance.seed_client import Abort, Client, Receiver, Refused, verify
-from tests.acceptance.seed_site import FALLBACK, PRIMARY, SeedSite, seed_site
+from tests.acceptance.seed_site import FALLBACK, PRIMARY, Member, SeedSite, seed_site
 from tests.media_builder import encode, noise, numbered, silence, wav
 from tests.servers.scripted_http import ScriptedHttp
 from tiro.adapters.vault import derive
@@ -27,6 +27,10 @@ pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("seed_client")]
 
 TALK = encode(numbered(12), "mp3")
 SAID = " ".join(f"w{n}" for n in range(12))
+FEED = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>Talks</title>
+<item><pubDate>Thu, 05 Nov 2026 08:00:00 GMT</pubDate><enclosure url="/older.mp3" type="audio/mpeg" length="1"/></item>
+<item><pubDate>Fri, 06 Nov 2026 08:00:00 GMT</pubDate><enclosure url="/newest.mp3" type="audio/mpeg" length="1"/></item>
+</channel></rss>"""
 MOST_OF_A_MINUTE = wav(numbered(50))
 
 
@@ -34,6 +38,11 @@ MOST_OF_A_MINUTE = wav(numbered(50))
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeedSite]:
     with seed_site(tmp_path_factory.mktemp("seed")) as site:
         yield site
+
+
+@pytest.fixture(scope="module")
+def free(site: SeedSite) -> Member:
+    return site.member("free")
 
 
 @pytest.fixture
@@ -89,16 +98,23 @@ def test_a_file_goes_in_and_the_webhook_brings_the_end(site: SeedSite, client: C
     assert abs((datetime.now(UTC) - datetime.fromisoformat(taken["created_at"])).total_seconds()) < 60
     event = receiver.event(taken["job_id"])
     assert (event["event"], event["status"], event["engine"]) == ("job.completed", "completed", PRIMARY)
+    assert event["created_at"] == taken["created_at"]
     assert event["transcript_url"] == f"{site.base}/jobs/{taken['job_id']}/transcript"
     assert SAID.split()[0] not in json.dumps(event)
     assert spoken(client, taken["job_id"]) == SAID
     assert receiver.turned_away == []
 
 
-@pytest.mark.promise("J16")
-def test_an_address_goes_the_same_way(client: Client, receiver: Receiver) -> None:
-    with ScriptedHttp({"/episode.mp3": lambda visit: visit.answer(200, TALK, {"Content-Type": "audio/mpeg"})}) as web:
-        taken = client.submit_url(web.url("/episode.mp3"), diarize=True, language="auto", webhook_url=receiver.url)
+@pytest.mark.promise("J8", "J16")
+@pytest.mark.parametrize("path", ["/newest.mp3", "/feed"])
+def test_an_address_goes_the_same_way(client: Client, receiver: Receiver, path: str) -> None:
+    """Of a recording, and of a podcast's feed, which stands for its newest episode."""
+    scripts = {
+        "/newest.mp3": lambda visit: visit.answer(200, TALK, {"Content-Type": "audio/mpeg"}),
+        "/feed": lambda visit: visit.answer(200, FEED, {"Content-Type": "application/rss+xml"}),
+    }
+    with ScriptedHttp(scripts) as web:
+        taken = client.submit_url(web.url(path), diarize=True, language="auto", webhook_url=receiver.url)
         assert list(taken) == ["job_id", "status", "created_at"]
         assert receiver.event(taken["job_id"])["status"] == "completed"
     assert spoken(client, taken["job_id"]) == SAID
@@ -215,33 +231,27 @@ def test_what_ended_while_the_receiver_was_down_is_listed_and_comes_late(client:
 
 
 @pytest.mark.promise("J21", "J22")
-def test_a_spent_month_is_402_with_its_flag_and_goes_on_for_money(site: SeedSite) -> None:
-    """Overage is switched on: nothing is retried silently; the same again with accept_overage is taken and billed beyond."""
-    member = site.member("pro", "--overage")
+def test_a_spent_month_is_402_and_goes_on_for_money_where_that_is_switched_on(site: SeedSite) -> None:
+    """The flag says whether submitting again with accept_overage helps; then what is beyond the month is billed as overage."""
+    member = site.member("pro")
     client = site.client(member)
     with site.receiver(member) as receiver:
         transcribed(client, receiver, MOST_OF_A_MINUTE)
-        with pytest.raises(Refused) as refused:
-            client.submit_file("a.wav", MOST_OF_A_MINUTE)
-        assert (refused.value.status, refused.value.body["error"]) == (402, "quota_exceeded")
-        assert refused.value.body["overage_allowed"] is True
+        assert [overage_allowed(client, query) for query in ("", "?accept_overage=true")] == [False, False]
+        site.operator("accounts", "set", member.account_id, "--overage")
+        assert overage_allowed(client, "") is True
         again = client.submit_file("a.wav", MOST_OF_A_MINUTE, query="?accept_overage=true", webhook_url=receiver.url)
         assert receiver.event(again["job_id"])["status"] == "completed"
     job = client.job(again["job_id"])
     assert (job["billed_seconds"], job["overage_seconds"]) == (50, 40)
 
 
-@pytest.mark.promise("J22")
-def test_without_overage_a_spent_month_stays_402_whatever_is_accepted(site: SeedSite) -> None:
-    member = site.member("pro")
-    client = site.client(member)
-    with site.receiver(member) as receiver:
-        transcribed(client, receiver, MOST_OF_A_MINUTE)
-    for query in ("", "?accept_overage=true"):
-        with pytest.raises(Refused) as refused:
-            client.submit_file("a.wav", MOST_OF_A_MINUTE, query=query)
-        assert (refused.value.status, refused.value.body["error"]) == (402, "quota_exceeded")
-        assert refused.value.body["overage_allowed"] is False
+def overage_allowed(client: Client, query: str) -> object:
+    """What the 402 says, for it is one."""
+    with pytest.raises(Refused) as refused:
+        client.submit_file("a.wav", MOST_OF_A_MINUTE, query=query)
+    assert (refused.value.status, refused.value.body["error"]) == (402, "quota_exceeded")
+    return refused.value.body["overage_allowed"]
 
 
 @pytest.mark.promise("J11", "J19")
@@ -257,17 +267,12 @@ def test_without_overage_a_spent_month_stays_402_whatever_is_accepted(site: Seed
     ids=["letter", "torn", "31-minutes-on-free", "zero-bytes", "silence"],
 )
 def test_a_file_that_is_the_problem_is_415_with_its_reason(
-    site: SeedSite, free: Client, recording: bytes, reason: str
+    site: SeedSite, free: Member, recording: bytes, reason: str
 ) -> None:
     with pytest.raises(Refused) as refused:
-        free.submit_file("interview.mp3", recording)
+        site.client(free).submit_file("interview.mp3", recording)
     assert (refused.value.status, refused.value.body["error"]) == (415, "invalid_audio")
     assert refused.value.body["reason"] == reason
-
-
-@pytest.fixture(scope="module")
-def free(site: SeedSite) -> Client:
-    return site.client(site.member("free"))
 
 
 @pytest.mark.promise("J25", "J26")
@@ -314,11 +319,10 @@ def test_without_queueing_one_job_too_many_is_429_until_there_is_room(site: Seed
 
 
 @pytest.mark.promise("J39")
-def test_with_queueing_one_job_too_many_waits_in_line(site: SeedSite) -> None:
+def test_with_queueing_one_job_too_many_waits_in_line(site: SeedSite, free: Member) -> None:
     """One more than the plan runs at once: taken with 202, queued while the others run, completed in the end."""
-    member = site.member("free")
-    client = site.client(member)
-    with site.primary.closed() as let_go, site.receiver(member) as receiver:
+    client = site.client(free)
+    with site.primary.closed() as let_go, site.receiver(free) as receiver:
         *first, last = (client.submit_file("a.mp3", TALK, webhook_url=receiver.url)["job_id"] for _ in range(3))
         while {client.job(job_id)["status"] for job_id in first} != {"processing"}:
             time.sleep(0.1)

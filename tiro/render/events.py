@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import msgspec
 
 from tiro.model.job import Job
+from tiro.render.times import time_text
 
 Event = Callable[[Job, str, str], tuple[str, bytes]]
 """(ended job, event id, public address of this server) -> (event name, body). The same arguments give the same bytes."""
@@ -20,8 +20,8 @@ class _JobEvent(msgspec.Struct, frozen=True, kw_only=True):
     event: str
     job_id: str
     status: str
-    created_at: datetime
-    completed_at: datetime | None
+    created_at: str
+    completed_at: str | None
     language: str | None
     duration_seconds: float | None
     engine: str | None
@@ -31,7 +31,7 @@ class _JobEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def jobs(job: Job, event_id: str, public_url: str) -> tuple[str, bytes]:
-    """`job.completed`, `job.failed` or `job.cancelled`. Times are RFC 3339 in UTC."""
+    """`job.completed`, `job.failed` or `job.cancelled`. Times are written as in the answers."""
     name = f"job.{job.state}"
     failed, completed = job.state == "failed", job.state == "completed"
     body = _JobEvent(
@@ -39,8 +39,8 @@ def jobs(job: Job, event_id: str, public_url: str) -> tuple[str, bytes]:
         event=name,
         job_id=job.job_id,
         status=job.state,
-        created_at=job.created_at.astimezone(UTC),
-        completed_at=job.ended_at.astimezone(UTC) if job.ended_at else None,
+        created_at=time_text(job.created_at),
+        completed_at=time_text(job.ended_at) if job.ended_at else None,
         language=job.language,
         duration_seconds=None if job.decoded_s is None else round(job.decoded_s, 3),
         engine=job.engine,

@@ -34,6 +34,7 @@ from tiro.model.job import Job, JobState
 from tiro.model.languages import LANGUAGES
 from tiro.model.request import JobOptions
 from tiro.model.transcript import Segment, Transcript, Word, speaker_label
+from tiro.render.times import time_text
 from tiro.services.jobs import Progress
 from tiro.services.replays import Once
 
@@ -161,11 +162,6 @@ def transcript_answer(transcript: Transcript) -> TranscriptAnswer:
         segments=[_segment(segment) for segment in transcript.segments],
         warnings=list(transcript.warnings),
     )
-
-
-def time_text(moment: datetime) -> str:
-    """RFC 3339, UTC, milliseconds."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
 def _time(moment: datetime | None) -> str | None:
