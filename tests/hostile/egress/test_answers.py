@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.egress.table import said
-from tests.hostile.egress.ways import LIMITS, QUICK, StillClock
+from tests.hostile.egress.ways import LIMITS, QUICK
 from tests.servers.scripted_http import Script, ScriptedHttp, Visit, certificate
 from tiro.adapters.egress.fetcher import WebFetcher
 from tiro.adapters.egress.guard import Guard
 from tiro.adapters.egress.http import HttpSource
+from tiro.adapters.fakes import SetClock
 from tiro.adapters.media.preparer import ChildPreparer
 from tiro.adapters.storage.memory import MemoryBlobs
 from tiro.ports import Preparer
@@ -131,7 +132,7 @@ class Taker:
 
     def __init__(self, preparer: Preparer, folder: Path) -> None:
         self._preparer, self._file = preparer, folder / "recording"
-        self.blobs = MemoryBlobs(StillClock())
+        self.blobs = MemoryBlobs(SetClock())
         self.guard = Guard(["127.0.0.0/8"])
 
     def take(self, url: str) -> str:
@@ -197,7 +198,7 @@ def test_a_certificate_must_hold(
 ) -> None:
     """Its signer known or not; where it is known and all holds, there is a recording."""
     tls, trust = certificate(tmp_path, names, valid=valid)
-    guard, blobs = Guard(["127.0.0.0/8"]), MemoryBlobs(StillClock())
+    guard, blobs = Guard(["127.0.0.0/8"]), MemoryBlobs(SetClock())
     good = trusted and names == "127.0.0.1" and valid == (-1, 1)
     with ScriptedHttp({"/": lambda visit: visit.answer(body=b"x")}, tls) as server:
         source = HttpSource(guard, QUICK, trust if trusted else None)

@@ -33,6 +33,7 @@ PAGES = {
     "spelled": ("a recording at https://0x7f000001/", "forbidden_address"),
     "pieces": ("a stream whose pieces are at 10.0.0.1", "forbidden_address"),
     "locked": ("a stream whose key is at 169.254.169.254", "forbidden_address"),
+    "redirect": ("a recording redirected to 127.0.0.1", "forbidden_address"),
     "file": ("a recording at file:///etc/passwd", "site_refused"),
     "elsewhere": ("a page for the generic extractor", "site_changed"),
     "socket": ("an extractor with a socket of its own", "site_changed"),

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import socket
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.hostile.egress.network import SECRET, Network
@@ -18,6 +17,7 @@ from tiro.adapters.egress.http import HttpSource, Pace
 from tiro.adapters.egress.patience import Patience
 from tiro.adapters.egress.proxy import FilteringProxy
 from tiro.adapters.egress.sites import Sites
+from tiro.adapters.fakes import SetClock
 from tiro.adapters.storage.memory import MemoryBlobs
 from tiro.model.media import MediaLimits
 
@@ -27,19 +27,9 @@ ELSEWHERE = "203.0.113.0/24"
 """A network that the operator allowed, so that plain http is looked at too."""
 
 
-class StillClock:
-    """It is always noon."""
-
-    def now(self) -> datetime:
-        return datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-    def monotonic(self) -> float:
-        return 0.0
-
-
 def download(network: Network, url: str, guard: Guard, sites: Sites | None = None) -> str:
     """A source's bytes; "recording" when there are some, and "secret" when they are what nobody may see."""
-    blobs = MemoryBlobs(StillClock())
+    blobs = MemoryBlobs(SetClock())
     fetcher = WebFetcher(guard, sites, HttpSource(guard, QUICK, network.trust), deadline_s=60)
     fetcher.fetch(url, LIMITS, lambda: blobs.writer("source"), threading.Event())
     return "secret" if SECRET in blobs.get("source") else "recording"

@@ -124,7 +124,7 @@ SCRIPTS: dict[str, Script] = {
     **{f"/watch/{name}": lambda visit: visit.answer(body=b"<html>a page</html>") for name in (*PAGES, *DEEDS)},
     "/watch/moved": _to("http://169.254.169.254/latest/meta-data/"),
     "/media/best": lambda visit: visit.answer(body=SOUND),
-    "/media/moved": _to("http://127.0.0.1/"),
+    "/media/redirect": _to("http://127.0.0.1/"),
     "/media/big": lambda visit: visit.answer(body=b"x" * 1_000_001),
     "/media/inner.m3u8": lambda visit: visit.answer(body=_PIECES % b"http://10.0.0.1/piece"),
     "/media/locked.m3u8": lambda visit: visit.answer(body=_KEY + _PIECES % b"/sound"),
