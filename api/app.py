@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from litestar import Litestar, Request, get
+from litestar import Litestar, Request, get, route
 from litestar.handlers import HTTPRouteHandler
 
 from api import openapi
@@ -31,8 +32,9 @@ def create_app(house: House, config: ApiConfig) -> Edge:
     faces = [jobs.face(house, config, identity, uploads)]
     if config.admin_token is not None:
         faces.append(admin.face(house, config.admin_token, config.limits))
+    routes = [*(route for face in faces for route in face.routes), *_house_routes(house, config, faces)]
     app = Litestar(
-        route_handlers=[*(route for face in faces for route in face.routes), *_house_routes(house, config, faces)],
+        route_handlers=[*_options(routes), *routes],
         exception_handlers={Exception: _answering(faces)},
         lifespan=[_relaying(house)],
         openapi_config=None,
@@ -72,6 +74,22 @@ def _house_routes(house: House, config: ApiConfig, faces: Sequence[Face]) -> lis
         return file_answer(body, "text/html; charset=utf-8", headers)
 
     return [get("/health")(health), get("/openapi.json")(document), get("/docs")(docs)]
+
+
+def _options(routes: Sequence[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """OPTIONS of every address. Litestar's own would name the methods of the address's first handler only."""
+    methods: defaultdict[str, set[str]] = defaultdict(lambda: {"OPTIONS"})
+    for one in routes:
+        for path in one.paths:
+            methods[path] |= one.http_methods
+    return [route(path, http_method="OPTIONS")(_allowing(allowed)) for path, allowed in methods.items()]
+
+
+def _allowing(methods: set[str]) -> Callable[[], Awaitable[Answer]]:
+    async def allowing() -> Answer:
+        return Answer(b"", status_code=204, headers={"Allow": ", ".join(methods)})
+
+    return allowing
 
 
 def _answering(faces: Sequence[Face]) -> Callable[[HttpRequest, Exception], Answer]:

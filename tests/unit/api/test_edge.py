@@ -70,6 +70,14 @@ async def test_head_is_get_without_the_body(api: Api) -> None:
     assert (await api.http.head("/auth/token")).status_code == 405
 
 
+async def test_options_names_all_methods_of_an_address(api: Api) -> None:
+    """The same as a refused method is told."""
+    for path in ("/jobs", "/jobs/x", "/jobs/x/transcript", "/jobs/x/cancel", "/auth/token", "/health"):
+        asked, refused = await api.http.options(path), await api.http.put(path)
+        assert (asked.status_code, asked.content, refused.status_code) == (204, b"", 405)
+        assert asked.headers["allow"] == refused.headers["allow"], path
+
+
 @pytest.mark.parametrize("name", ["json", "txt", "srt", "vtt", "docx"])
 @pytest.mark.promise("J32")
 async def test_a_transcript_in_a_browser_does_nothing(api: Api, name: str) -> None:
