@@ -22,6 +22,12 @@ Share = Annotated[float, msgspec.Meta(ge=0.001, le=1000)]
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
+class PlanMissing(Transient):
+    """An account is on a plan that this process' settings lack; once they name it again, all goes on."""
+
+    code = "plan_missing"
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an account may use. `minutes_month` None: unmetered. `overage_micros_per_minute`: micro-dollars, None: no overage.
 
@@ -88,13 +94,10 @@ class Plans:
         return self._by_name[name]
 
     def of(self, account: Account) -> Plan:
-        """The account's, as it is now: asked for at each request, never remembered.
-
-        Raises Transient `plan_missing` where this process' settings lack it: once they name it again, all goes on.
-        """
+        """The account's, as it is now: asked for at each request, never remembered. Raises PlanMissing."""
         plan = self._by_name.get(account.plan)
         if plan is None:
-            raise Transient("plan_missing", "The plan of this account is not in the settings of this server.")
+            raise PlanMissing(message="The plan of this account is not in the settings of this server.")
         return plan
 
     def max_jobs(self) -> dict[str, int]:

@@ -6,7 +6,7 @@ import logging
 
 from tiro.model.errors import Permanent
 from tiro.model.job import Job, Order
-from tiro.model.plans import Plans
+from tiro.model.plans import PlanMissing, Plans
 from tiro.ports import Clock, Launch, Orchestrator, Records
 from tiro.services.ending import Endings
 
@@ -36,7 +36,7 @@ class Dispatch:
             try:
                 await self._carry_out(order)
                 done += 1
-            except Permanent:
+            except (Permanent, PlanMissing):
                 log.exception("order %s of %s cannot be carried out; it stays", order.kind, order.job_id)
         return done
 

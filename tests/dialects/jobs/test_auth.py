@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jwt
+import msgspec
 import pytest
 
 from api.dialects.jobs.wire import FORMATS
@@ -124,6 +125,18 @@ async def test_a_plan_is_read_at_each_request_and_stands_in_no_token(make_api: A
     async with api.admin() as admin:
         await admin.patch(f"/accounts/{api.account.account_id}", json={"plan": "pro"})
     assert (await api.http.post("/jobs", json=source)).status_code == 202
+
+
+@pytest.mark.promise("J20")
+async def test_a_plan_that_the_settings_lost_meanwhile_is_a_503_and_no_500(api: Api) -> None:
+    """Another process may have given the plan; what needs no plan goes on."""
+    lost = msgspec.structs.replace(api.account, plan="gone")
+    async with api.house.records.begin() as tx:
+        await tx.accounts.save(lost)
+    for sent in ({"json": {"source_url": "https://93.184.215.14/a"}}, {"files": {"file": ("a.wav", b"RIFF")}}):
+        refused = await api.http.post("/jobs", **sent)
+        assert (refused.status_code, refused.json()["error"]) == (503, "transient_error")
+    assert (await api.http.get("/jobs")).status_code == 200
 
 
 def _forged(**changes: object) -> str:

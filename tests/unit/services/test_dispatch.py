@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
-from tests.unit.services.desk import HOOK, PLANS, Desk
+from tests.unit.services.desk import CAPS, HOOK, PLANS, Desk
 from tiro.model.errors import Permanent, Transient
 from tiro.model.hook import delays_s
 from tiro.model.request import JobOptions
@@ -124,6 +125,23 @@ async def test_a_delivery_is_started_with_its_schedule_and_only_while_it_waits(d
         delivery.event_id: delays_s("jobs")
     }
     assert await desk.orders() == []
+
+
+async def test_an_account_whose_plan_is_lost_holds_up_no_other(desk: Desk) -> None:
+    """Its jobs wait until the settings name the plan again: those with an order, and those that would get a slot."""
+    lost, other = await desk.account("pro"), await desk.account("pro")
+    for number, account in enumerate((lost, other, lost)):
+        desk.clock.step()
+        await desk.queued(account, f"job_{number}")
+    async with desk.records.begin() as tx:
+        await tx.jobs.admit(desk.clock.now(), CAPS, 1)
+        await tx.accounts.save(msgspec.structs.replace(lost, plan="gone"))
+    await desk.dispatch.once()
+    assert sorted(desk.orchestrator.launched) == [("job_1", 1)]
+    async with desk.records.begin() as tx:
+        await tx.accounts.save(lost)
+    await desk.dispatch.once()
+    assert sorted(desk.orchestrator.launched) == [("job_0", 1), ("job_1", 1), ("job_2", 1)]
 
 
 async def test_an_order_that_cannot_be_carried_out_holds_up_no_other_and_is_not_called_done(
