@@ -55,7 +55,10 @@ async def receive_form(
     """The whole form. Raises Invalid, TooLarge, ClientGone, Transient of the store; then nothing was stored."""
     reading = _Reading(limits, open_writer)
     parser = PushMultipartParser(
-        boundary_of(request, limits), max_segment_count=limits.request.parts, max_header_size=8 << 10
+        boundary_of(request, limits),
+        max_segment_count=limits.request.parts,
+        max_header_size=8 << 10,
+        header_charset="latin-1",  # fits all bytes: names of files come in any encoding, and ours are ASCII
     )
     try:
         async for chunk in chunks(request, limits.request):

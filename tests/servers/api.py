@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
+import pytest_asyncio
 import uvicorn
 
 from api.app import create_app
@@ -186,6 +187,13 @@ async def apis(tmp_path: Path, api_database: Path) -> AsyncIterator[ApiMaker]:
 @pytest.fixture
 async def api(make_api: ApiMaker) -> Api:
     return await make_api()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lasting_api(tmp_path_factory: pytest.TempPathFactory, api_database: Path) -> AsyncIterator[Api]:
+    """One server for all tests of a file; they are marked `asyncio(loop_scope="module")`, and each finds what the others left."""
+    async with apis(tmp_path_factory.mktemp("lasting"), api_database) as make:
+        yield await make()
 
 
 def _settings(folder: Path, environ: Mapping[str, str]) -> Any:
