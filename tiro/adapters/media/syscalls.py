@@ -6,19 +6,21 @@ program run, no signal sent, no other process looked at.
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import platform
-import struct
 
-_PR_SET_SECCOMP = 22
-_FILTER_MODE = 2
-_AUDIT_ARCH_X86_64 = 0xC000003E
-_KILL, _ALLOW, _REFUSE = 0x80000000, 0x7FFF0000, 0x00050000 | errno.EPERM
-_INSTRUCTION = struct.Struct("<HBBI")
-_LOAD_WORD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
-_NUMBER_AT, _ARCH_AT = 0, 4
-"""Offsets in the kernel's struct seccomp_data."""
+from tiro.adapters.seccomp import (
+    ALLOW,
+    ARCH_AT,
+    JUMP_IF_EQUAL,
+    KILL,
+    LOAD_WORD,
+    NUMBER_AT,
+    REFUSE,
+    RETURN,
+    X86_64,
+    Step,
+    enforcer,
+)
 
 ALLOWED = {
     "read": 0,
@@ -56,30 +58,20 @@ ALLOWED = {
 
 
 def forbid_the_rest() -> bool:
-    """From here on only `ALLOWED`, for good. False where the system has no such filter, or the machine is no x86_64.
-
-    The process must have given up new privileges (PR_SET_NO_NEW_PRIVS) before.
-    """
-    if platform.machine() != "x86_64":
-        return False
-    instructions = _program()
-    buffer = ctypes.create_string_buffer(instructions, len(instructions))
-    program = struct.pack("@HP", len(instructions) // _INSTRUCTION.size, ctypes.addressof(buffer))
-    libc = ctypes.CDLL(None, use_errno=True)
-    return bool(libc.prctl(_PR_SET_SECCOMP, _FILTER_MODE, program, 0, 0) == 0)
+    """From here on only `ALLOWED`, for good. False where the system has no such filter, or the machine is no x86_64."""
+    return platform.machine() == "x86_64" and enforcer(_steps())()
 
 
-def _program() -> bytes:
+def _steps() -> list[Step]:
     """Another architecture's calls (32 bits) end the process: their numbers mean something else."""
     calls = sorted(ALLOWED.values())
-    steps = [
-        (_LOAD_WORD, 0, 0, _ARCH_AT),
-        (_JUMP_IF_EQUAL, 1, 0, _AUDIT_ARCH_X86_64),
-        (_RETURN, 0, 0, _KILL),
-        (_LOAD_WORD, 0, 0, _NUMBER_AT),
+    return [
+        (LOAD_WORD, 0, 0, ARCH_AT),
+        (JUMP_IF_EQUAL, 1, 0, X86_64),
+        (RETURN, 0, 0, KILL),
+        (LOAD_WORD, 0, 0, NUMBER_AT),
         # the distance from each comparison to the last step, which allows
-        *((_JUMP_IF_EQUAL, len(calls) - index, 0, number) for index, number in enumerate(calls)),
-        (_RETURN, 0, 0, _REFUSE),
-        (_RETURN, 0, 0, _ALLOW),
+        *((JUMP_IF_EQUAL, len(calls) - index, 0, number) for index, number in enumerate(calls)),
+        (RETURN, 0, 0, REFUSE),
+        (RETURN, 0, 0, ALLOW),
     ]
-    return b"".join(_INSTRUCTION.pack(*step) for step in steps)
