@@ -39,7 +39,7 @@ class Writing:
         async with beating():
             job = await self._at_stage(task.job_id, task.run, "merging")
             transcript = await self._threads.run(self._merged, task)
-            data = msgspec.json.encode(transcript)
+            data = await self._threads.run(msgspec.json.encode, transcript)
             ref = await self._kept(job, transcript_key(task.job_id), data, "application/json")
             patch = JobPatch(
                 transcript=ref,
@@ -57,8 +57,7 @@ class Writing:
             job = await self._at_stage(task.job_id, task.run, "publishing")
             if not job.options.formats:
                 return
-            data = await self._threads.run(self._blobs.get, transcript_key(task.job_id))
-            transcript = msgspec.json.decode(data, type=Transcript)
+            transcript = await self._threads.run(self._transcript, task.job_id)
             for name in job.options.formats:
                 form = FORMATS[name]
                 body = await self._threads.run(form.render, transcript)
@@ -79,6 +78,9 @@ class Writing:
     async def _kept(self, job: Job, key: str, data: bytes, media_type: str) -> BlobRef:
         ref = await self._threads.run(self._blobs.put, key, data, media_type)
         return await self._line.keep(job.job_id, job.run, ref)
+
+    def _transcript(self, job_id: str) -> Transcript:
+        return msgspec.json.decode(self._blobs.get(transcript_key(job_id)), type=Transcript)
 
     def _merged(self, task: MergeTask) -> Transcript:
         plan = msgspec.json.decode(self._blobs.get(plan_key(task.job_id, task.plan)), type=SpanPlan)

@@ -12,6 +12,7 @@ from tiro.render.words import Spoken, clean, spoken
 
 if TYPE_CHECKING:
     from docx.document import Document
+    from docx.oxml.xmlchemy import BaseOxmlElement
 
 _STILL = datetime(2000, 1, 1, tzinfo=UTC)
 _ZIP_STILL = (1980, 1, 1, 0, 0, 0)
@@ -24,8 +25,11 @@ def docx(transcript: Transcript) -> bytes:
 
     document = library.Document()
     _describe(document, transcript)
+    end = document.element.body.sectPr
     for turn in spoken(transcript):
-        _write(document, turn)
+        for paragraph in _paragraphs(document, turn):
+            # the library's own way to append looks through all that is there already
+            end.addprevious(paragraph)
     stream = io.BytesIO()
     document.save(stream)
     return _stable(stream.getvalue())
@@ -41,15 +45,20 @@ def _describe(document: Document, transcript: Transcript) -> None:
     about.revision = 1
 
 
-def _write(document: Document, turn: Spoken) -> None:
-    """A line of name and time that stays with the paragraph below it."""
-    head = document.add_paragraph()
+def _paragraphs(document: Document, turn: Spoken) -> tuple[BaseOxmlElement, ...]:
+    """A line of name and time that stays with the paragraph below it, and that one."""
+    from docx.oxml.parser import OxmlElement
+    from docx.text.paragraph import Paragraph
+
+    elements = OxmlElement("w:p"), OxmlElement("w:p")
+    head, said = (Paragraph(element, document) for element in elements)
     head.paragraph_format.keep_with_next = True
     if turn.speaker is not None:
         head.add_run(speaker_label(turn.speaker)).bold = True
         head.add_run("  ")
     head.add_run(clock_time(turn.start_s)).italic = True
-    document.add_paragraph(turn.text)
+    said.add_run(turn.text)
+    return elements
 
 
 def clock_time(start_s: float) -> str:

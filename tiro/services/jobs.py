@@ -149,31 +149,38 @@ class Jobs:
 
     async def transcript(self, job: Job) -> Transcript:
         """Raises Conflict `not_ready`, `job_cancelled`; for a failed job its own error."""
-        match job.state:
-            case "completed":
-                data = await asyncio.to_thread(self._blobs.get, transcript_key(job.job_id))
-                return msgspec.json.decode(data, type=Transcript)
-            case "failed":
-                raise Permanent(job.error_code, "The job failed.", **{**job.error_extras, "reason": job.error_reason})
-            case "cancelled":
-                raise Conflict("job_cancelled", "The job was cancelled.", status=job.state)
-            case _:
-                raise Conflict("not_ready", "The transcript is not ready yet.", status=job.state)
+        _check_completed(job)
+        return await asyncio.to_thread(self._transcript, job.job_id)
 
     async def rendered(self, job: Job, format_name: str) -> Rendered:
         """A file of the transcript, from the store or made now. Raises Invalid `invalid_format`, and as `transcript`."""
         if format_name not in FORMATS:
             raise Invalid("invalid_format", f"The formats are {', '.join(FORMATS)}.", param="format")
-        transcript = await self.transcript(job)
+        _check_completed(job)
         form = FORMATS[format_name]
-        body = await asyncio.to_thread(self._stored_or_made, job.job_id, format_name, transcript)
+        body = await asyncio.to_thread(self._stored_or_made, job.job_id, format_name)
         return Rendered(f"{job.job_id}.{form.extension}", form.media_type, body)
 
-    def _stored_or_made(self, job_id: str, format_name: str, transcript: Transcript) -> bytes:
+    def _transcript(self, job_id: str) -> Transcript:
+        return msgspec.json.decode(self._blobs.get(transcript_key(job_id)), type=Transcript)
+
+    def _stored_or_made(self, job_id: str, format_name: str) -> bytes:
         key = result_key(job_id, format_name)
         if self._blobs.head(key) is not None:
             return self._blobs.get(key)
-        return FORMATS[format_name].render(transcript)
+        return FORMATS[format_name].render(self._transcript(job_id))
+
+
+def _check_completed(job: Job) -> None:
+    match job.state:
+        case "completed":
+            return
+        case "failed":
+            raise Permanent(job.error_code, "The job failed.", **{**job.error_extras, "reason": job.error_reason})
+        case "cancelled":
+            raise Conflict("job_cancelled", "The job was cancelled.", status=job.state)
+        case _:
+            raise Conflict("not_ready", "The transcript is not ready yet.", status=job.state)
 
 
 def _check_source(job: Job, account: Account | None, now: datetime) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
@@ -150,7 +152,9 @@ class JobRoutes:
             raise self._not_ready(job)
         if wanted == "json":
             transcript = await self._house.jobs.transcript(job)
-            return json_answer(translate.transcript_answer(transcript), headers=_attached(f"{job.job_id}.json"))
+            # one of many hours has a hundred thousand words
+            told = await asyncio.to_thread(translate.transcript_answer, transcript)
+            return json_answer(told, headers=_attached(f"{job.job_id}.json"))
         made = await self._house.jobs.rendered(job, wanted)
         return file_answer(made.body, made.media_type, _attached(made.name))
 
