@@ -5,9 +5,8 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from functools import wraps
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import msgspec
 from litestar import delete, get, patch, post
@@ -39,6 +38,7 @@ from tiro.model.job import Job, JobState
 from tiro.services.house import House
 
 Handler = Callable[..., Awaitable[Answer]]
+_Month = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])\Z")]
 _STATUSES: dict[type[TiroError], int] = {
     Invalid: 400,
     Unauthenticated: 401,
@@ -113,14 +113,14 @@ class JobAdmin:
 
     async def page(self, request: HttpRequest) -> Answer:
         query = request.query_params
-        limit = _query(query.get("limit", "50"), int, "limit")
+        limit = _query(query.get("limit", "50"), Annotated[int, msgspec.Meta(ge=1, le=1000)], "limit")
         cursor = query.get("cursor")
         found = await self._house.jobs.page(
             query.get("account"),
             state=_state(query.get("status")),
-            changed_since=_query(query["since"], datetime, "since") if "since" in query else None,
+            changed_since=translate.since_of(query["since"]) if "since" in query else None,
             after=None if cursor is None else translate.after_of(cursor),
-            limit=min(1000, max(1, limit)) + 1,
+            limit=limit + 1,
         )
         more = len(found) > limit
         shown = found[:limit]
@@ -228,7 +228,9 @@ class AccountAdmin:
 
     async def usage(self, request: HttpRequest, account_id: FromPath[str]) -> Answer:
         account = await self._accounts.get(account_id)
-        usage = await self._accounts.usage(account_id, request.query_params.get("month"))
+        month = request.query_params.get("month")
+        asked = None if month is None else _query(month, _Month, "month")
+        usage = await self._accounts.usage(account_id, asked)
         return json_answer(translate.usage_row(account, self._plans.of(account), usage))
 
     async def secret(self, request: HttpRequest, account_id: FromPath[str]) -> Answer:

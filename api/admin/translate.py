@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import msgspec
 
@@ -13,12 +13,15 @@ from api.admin.wire import AccountRow, AttemptRow, DeliveryRow, JobRow, KeyRow, 
 from tiro.model.account import Account, ApiKey
 from tiro.model.errors import Invalid
 from tiro.model.hook import Attempt, Delivery
+from tiro.model.ids import is_id
 from tiro.model.job import Job
 from tiro.model.ledger import Usage
 from tiro.model.plans import Plan
 from tiro.model.request import UploadedSource
 from tiro.services.billing import terms_of
 from tiro.services.jobs import Progress
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 def job_row(job: Job, progress: Progress) -> JobRow:
@@ -66,9 +69,20 @@ def cursor_of(job: Job) -> str:
 def after_of(cursor: str) -> tuple[datetime, str]:
     """Raises Invalid."""
     try:
-        return msgspec.json.decode(urlsafe_b64decode(cursor), type=tuple[datetime, str])
-    except (ValueError, msgspec.MsgspecError):
+        changed_at, job_id = msgspec.json.decode(urlsafe_b64decode(cursor), type=tuple[Moment, str])
+        if not is_id("job", job_id):
+            raise ValueError
+        return changed_at.astimezone(UTC), job_id
+    except (ValueError, OverflowError, msgspec.MsgspecError):
         raise Invalid("invalid_request", "The cursor is not one of ours.", param="cursor") from None
+
+
+def since_of(text: str) -> datetime:
+    """Raises Invalid."""
+    try:
+        return msgspec.convert(text, Moment, strict=False).astimezone(UTC)
+    except (OverflowError, msgspec.ValidationError):
+        raise Invalid("invalid_request", "since is a time with an offset.", param="since") from None
 
 
 def _same(source: msgspec.Struct, shape: type[msgspec.Struct]) -> dict[str, Any]:

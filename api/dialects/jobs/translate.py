@@ -191,9 +191,9 @@ def _after(text: str) -> tuple[datetime, str]:
         cursor = msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
         if cursor.changed_at.tzinfo is None or not is_id("job", cursor.job_id):
             raise ValueError
-    except (ValueError, msgspec.MsgspecError):
+        return cursor.changed_at.astimezone(UTC), cursor.job_id
+    except (ValueError, OverflowError, msgspec.MsgspecError):
         raise Invalid("invalid_request", "The cursor is not one of ours.", param="cursor") from None
-    return cursor.changed_at.astimezone(UTC), cursor.job_id
 
 
 def _webhook(deliveries: Sequence[Delivery]) -> WebhookState:
