@@ -23,7 +23,7 @@ from tests.media_builder import encode, noise, numbered, silence, wav
 from tests.servers.scripted_http import ScriptedHttp
 from tiro.adapters.vault import derive
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("seed_client")]
+pytestmark = pytest.mark.timeout(240)
 
 TALK = encode(numbered(12), "mp3")
 SAID = " ".join(f"w{n}" for n in range(12))

@@ -1,6 +1,7 @@
-"""A machine of its own whose only way out leads to us: run as root by `unshare --net --mount`, until its standard input is closed.
+"""A machine of its own whose only way out leads to us: started by `unshare --net --mount` as that machine's root.
 
-Loopback is up, and all else is routed into a cable that ends here. Says `ready`, then a line for each packet that somebody sent out.
+Loopback is up, and all else is routed into a cable that ends here. Says `ready`, then a line for each packet that somebody sent out;
+ends when its standard input is closed.
 """
 
 from __future__ import annotations
