@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
 
 import httpx2
 import msgspec
@@ -59,9 +60,23 @@ class Door:
         turns = zip(posts, itertools.cycle(self._apis), strict=False)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._post(api, post)) for post, api in turns]
+        return [task.result() for task in tasks]
+
+    async def completed_since(self, moment: datetime, key: str) -> list[str]:
+        """The list, page by page, each from the other API."""
+        asked = {"status": "completed", "since": moment.isoformat(), "limit": "7"}
+        found: list[str] = []
+        for api in itertools.cycle(self._apis):
+            page = (await api.get("/jobs", params=asked, headers={"Authorization": f"Bearer {key}"})).json()
+            found += [str(job["job_id"]) for job in page["jobs"]]
+            if page["next_cursor"] is None:
+                break
+            asked["cursor"] = page["next_cursor"]
+        return found
+
+    async def close(self) -> None:
         for api in self._apis:
             await api.aclose()
-        return [task.result() for task in tasks]
 
     async def _post(self, api: httpx2.AsyncClient, post: Post) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {post.key}"}
@@ -80,11 +95,11 @@ class Door:
 
 
 @pytest.mark.timeout(480)
-@pytest.mark.promise("J38", "J39", "J48")
+@pytest.mark.promise("J4", "J38", "J39", "J48")
 async def test_a_crowd_of_three_plans_is_served_once_each_and_within_its_slots(
     make_site: SiteMaker, s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """200 requests at once through two APIs; then the slots, the books, the events and the store are looked through."""
+    """200 requests at once through two APIs; then the slots, the books, the events, the store and the list are looked through."""
     reached = s3_server.environ()
     for name, value in reached.items():
         monkeypatch.setenv(name, value)
@@ -95,7 +110,8 @@ async def test_a_crowd_of_three_plans_is_served_once_each_and_within_its_slots(
     addresses = await _started(site)
     with _shop() as shop:
         async with _watched(site, caps):
-            answers = await Door(site, addresses, shop).all_at_once(posts)
+            door, opened_at = Door(site, addresses, shop), datetime.now(UTC)
+            answers = await door.all_at_once(posts)
             await site.until(lambda: _none(site, "jobs", "state IN ('queued', 'processing')"), "all have ended", 240)
             await site.until(lambda: _none(site, "deliveries", "state = 'pending'"), "all events are delivered")
     lengths = {str(answer.json()["job_id"]): post.seconds for answer, post in zip(answers, posts, strict=True)}
@@ -111,6 +127,9 @@ async def test_a_crowd_of_three_plans_is_served_once_each_and_within_its_slots(
         await site.audit(job_id, seconds=seconds)
         assert [sent.status for sent in site.sink.of_job(job_id)] == [200]
     await _check_store(site, s3_server, s3_bucket, set(lengths))
+    listed = [job_id for _, key in members.values() for job_id in await door.completed_since(opened_at, key)]
+    assert sorted(listed) == sorted(lengths)
+    await door.close()
 
 
 def _crowd(keys: Mapping[str, str]) -> list[Post]:
