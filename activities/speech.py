@@ -14,6 +14,7 @@ from activities.tasks import DetectTask, HeardSpan, TranscribeTask
 from activities.threads import Threads
 from tiro.model.blob import part_key, span_audio_key, span_record_key
 from tiro.model.errors import Transient
+from tiro.model.heard import believed
 from tiro.model.job import Job, JobPatch
 from tiro.model.media import SAMPLE_RATE_HZ, Span
 from tiro.model.speech import EngineOptions, Heard, HeardSegment, HeardWord, Part
@@ -110,12 +111,14 @@ class Speech:
 async def _hear(engine: Engine, span: Span, samples: Samples, options: EngineOptions, urgency: Urgency) -> Part:
     """All windows of a span; speech that stayed without words is decoded again, alone."""
     windows = cut(span, engine.max_window_s)
-    heard = await engine.transcribe([_samples_of(samples, span, window) for window in windows], options, urgency)
+    asked = [_samples_of(samples, span, window) for window in windows]
+    heard = believed(await engine.transcribe(asked, options, urgency), windows)
     segments = [segment for answer, window in zip(heard, windows, strict=True) for segment in place(answer, window)]
     missed = uncovered(span.speech, _words(segments))
     again = pack(missed, (span.start_s, span.end_s), engine.max_window_s)
     for window in again:
-        answer = (await engine.transcribe([_samples_of(samples, span, window)], options, urgency))[0]
+        asked = [_samples_of(samples, span, window)]
+        (answer,) = believed(await engine.transcribe(asked, options, urgency), [window])
         segments += _without_doubles(place(answer, window), missed)
     segments.sort(key=lambda segment: (segment.start_s, segment.end_s))
     covered = covered_s(span.speech, _words(segments))

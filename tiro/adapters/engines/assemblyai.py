@@ -45,8 +45,8 @@ class _Uploaded(msgspec.Struct):
 
 class _Word(msgspec.Struct):
     text: str
-    start: int
-    end: int
+    start: float
+    end: float
     confidence: float = 0.0
 
 

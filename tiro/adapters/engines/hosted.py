@@ -32,6 +32,7 @@ _OUT_OF_MONEY = {
 _IN_FLIGHT = 8
 _TIMEOUT = httpx2.Timeout(300.0, connect=10.0)
 _RETRY_AFTER_LIMIT_S = 300.0
+_LARGEST_BYTES = 16 << 20
 _T = TypeVar("_T")
 
 
@@ -90,13 +91,14 @@ class HostedEngine:
         if self._client is None:
             raise Transient("engine_stopped")
         try:
-            answer = await self._client.request(
+            async with self._client.stream(
                 method,
                 self._base + path,
                 headers=self._headers,
                 timeout=_TIMEOUT,
                 **content,  # type: ignore[arg-type]
-            )
+            ) as coming:
+                answer = await _whole(coming)
         except (httpx2.HTTPError, OSError):
             raise Transient("engine_unreachable") from None
         if answer.status_code >= 300:
@@ -120,6 +122,17 @@ def refusal(answer: httpx2.Response, out_of_money: bool = False) -> TiroError:
     if status in {408, 409, 425} or status >= 500:
         return Transient("engine_unreachable", **_retry_after(answer))
     return Permanent("engine_rejected", "The engine's server rejects the request.", status=status)
+
+
+async def _whole(coming: httpx2.Response) -> httpx2.Response:
+    """Status, body and the one header that counts. Raises Transient `engine_error` where the body is longer than any transcript."""
+    body = bytearray()
+    async for piece in coming.aiter_bytes():
+        body += piece
+        if len(body) > _LARGEST_BYTES:
+            raise Transient("engine_error", "The engine's server answers more than anybody can say.")
+    told = {name: coming.headers[name] for name in ("retry-after",) if name in coming.headers}
+    return httpx2.Response(coming.status_code, headers=told, content=bytes(body))
 
 
 def decoded(answer: httpx2.Response, type_: type[_T]) -> _T:
@@ -154,4 +167,4 @@ def _retry_after(answer: httpx2.Response) -> dict[str, Any]:
         seconds = float(answer.headers.get("retry-after", ""))
     except ValueError:
         return {}
-    return {"retry_after_s": min(max(seconds, 0.0), _RETRY_AFTER_LIMIT_S)}
+    return {"retry_after_s": min(max(0.0, seconds), _RETRY_AFTER_LIMIT_S)}

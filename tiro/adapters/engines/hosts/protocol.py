@@ -120,7 +120,7 @@ async def from_host(reader: StreamReader) -> FromHost | None:
     try:
         (size,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
         return _FROM_HOST.decode(await reader.readexactly(size)) if size <= _LARGEST else None
-    except (IncompleteReadError, OSError, msgspec.MsgspecError):
+    except (IncompleteReadError, OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 
