@@ -27,6 +27,7 @@ _LONGEST = 4_096
 """Characters of a credential that is looked at."""
 
 TokenType = Literal["access", "refresh"]
+_LIVES_S: dict[TokenType, int] = {"access": ACCESS_S, "refresh": REFRESH_S}
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -67,7 +68,7 @@ class Identity:
 
         Raises Unauthenticated `missing_token`, `invalid_token`, `token_expired`, `invalid_api_key`.
         """
-        credential = _bearer(request)
+        credential = bearer(request)
         if credential.startswith(KEY_PREFIX):
             account, _ = await self._accounts.by_key(credential)
             return account
@@ -130,7 +131,7 @@ class Identity:
             typ=typ,
             iat=made_at,
             nbf=made_at,
-            exp=made_at + (ACCESS_S if typ == "access" else REFRESH_S),
+            exp=made_at + _LIVES_S[typ],
             family=family,
             generation=generation,
         )
@@ -150,7 +151,8 @@ class Identity:
             claims = msgspec.convert(payload, Claims)
         except (jwt.PyJWTError, msgspec.ValidationError, ValueError):
             raise _refused(refusal) from None
-        if claims.typ != typ or max(claims.nbf, claims.iat) > self._now() + LEEWAY_S:
+        too_long = claims.exp - claims.iat > _LIVES_S[typ]
+        if claims.typ != typ or too_long or max(claims.nbf, claims.iat) > self._now() + LEEWAY_S:
             raise _refused(refusal)
         return claims
 
@@ -174,12 +176,13 @@ def _refused(code: str) -> Unauthenticated:
     return Unauthenticated(code, "The token is not valid.")
 
 
-def _bearer(request: HttpRequest) -> str:
+def bearer(request: HttpRequest) -> str:
+    """The one credential that was sent. Raises Unauthenticated `missing_token`, `invalid_token`."""
     sent = request.headers.getall("authorization", [])
     if not sent:
         raise Unauthenticated("missing_token", "Send Authorization: Bearer with an access token or an API key.")
     scheme, _, credential = sent[0].partition(" ")
-    credential = credential.strip()
+    credential = credential.strip(" ")
     if len(sent) > 1 or scheme.lower() != "bearer" or not credential or len(credential) > _LONGEST:
         raise Unauthenticated("invalid_token", "The Authorization header is not a single Bearer credential.")
     return credential

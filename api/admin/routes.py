@@ -33,6 +33,7 @@ from api.admin.wire import (
 from api.body import read_json, take
 from api.config import RequestLimits
 from api.faces import Answer, Face, HttpRequest, json_answer
+from api.identity import bearer
 from tiro.model.errors import Conflict, Invalid, NotFound, Permanent, RateLimited, TiroError, Unauthenticated
 from tiro.model.job import Job, JobState
 from tiro.services.house import House
@@ -76,8 +77,7 @@ def _guarded(handler: Handler, token: str) -> Handler:
     async def guarded(request: HttpRequest, **path: Any) -> Answer:
         if request.client is None or not _is_loopback(request.client.host):
             raise NotFound("not_found", "There is nothing at this address.")
-        sent = request.headers.get("authorization", "").partition(" ")[2].strip()
-        if not hmac.compare_digest(sent.encode(), token.encode()):
+        if not hmac.compare_digest(bearer(request).encode(), token.encode()):
             raise Unauthenticated("invalid_token", "The admin token is not valid.")
         return await handler(request, **path)
 

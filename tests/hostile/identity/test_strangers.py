@@ -1,0 +1,196 @@
+"""Other accounts' things, on every route and method there is: found, not listed, so that a new one is covered by being there."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx2
+import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from api.app import create_app
+from api.config import ApiConfig
+from tests.servers.api import ADMIN, PUBLIC_URL, TOKEN_KEY, Api
+
+Note = Callable[[str], None]
+ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+PUBLIC = {
+    ("GET", "/health"),
+    ("GET", "/openapi.json"),
+    ("GET", "/docs"),
+    ("POST", "/auth/token"),
+    ("POST", "/auth/refresh"),
+}
+"""What answers without a key: by decision, one by one. OPTIONS asks for none either; the two of /auth ask in the body."""
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+async def _queued(api: Api) -> str:
+    return await api.submit()
+
+
+async def _processing(api: Api) -> str:
+    job_id = await api.submit()
+    await api.run_until(job_id)
+    return job_id
+
+
+async def _completed(api: Api) -> str:
+    job_id = await api.submit(webhook_url="https://93.184.215.14/hook")
+    await api.complete(job_id)
+    return job_id
+
+
+async def _failed(api: Api) -> str:
+    job_id = await api.submit()
+    await api.fail(job_id, "transient_error")
+    return job_id
+
+
+async def _cancelled(api: Api) -> str:
+    job_id = await api.submit()
+    assert (await api.http.post(f"/jobs/{job_id}/cancel")).status_code == 200
+    return job_id
+
+
+Maker = Callable[[Api], Awaitable[str]]
+THINGS: dict[str, tuple[str, tuple[Maker, ...]]] = {
+    "job_id": (f"job_{ULID}", (_queued, _processing, _completed, _failed, _cancelled)),
+}
+"""By the name of a path's parameter: an id that never was, and how an owner comes by a thing in each of its states."""
+
+
+async def _documented(api: Api) -> list[tuple[str, str, dict[str, Any]]]:
+    """Method, path and what the document says of it."""
+    document = (await api.http.get("/openapi.json")).json()
+    return [
+        (method.upper(), path, said) for path, methods in document["paths"].items() for method, said in methods.items()
+    ]
+
+
+def _places(path: str) -> list[str]:
+    return re.findall(r"\{(\w+)\}", path)
+
+
+def _told(answer: httpx2.Response) -> tuple[int, bytes, dict[str, str]]:
+    """All that an answer tells, but for its own id and the time."""
+    headers = {name: value for name, value in answer.headers.items() if name not in {"x-request-id", "date"}}
+    return answer.status_code, answer.content, headers
+
+
+async def test_the_owner_of_a_thing_finds_it_on_every_route(api: Api) -> None:
+    """Else the test below would compare nothing with nothing."""
+    for method, path, _ in await _documented(api):
+        for name in _places(path):
+            assert name in THINGS, f"{path}: say in THINGS how an account comes by a {name}"
+            found = [await api.http.request(method, path.format(**{name: await make(api)})) for make in THINGS[name][1]]
+            assert 404 not in {answer.status_code for answer in found}, (method, path)
+
+
+@pytest.mark.hostile_input(
+    53, "another account's id on every route and method of the document", "404, as for an unknown id"
+)
+async def test_another_accounts_thing_is_an_unknown_thing(api: Api, seen: Note) -> None:
+    """Status, body and headers are the same, with a key and with a token; and nothing happened to it."""
+    _, stranger = await api.account_with_key()
+    token = (await api.http.post("/auth/token", json={"api_key": stranger})).json()["access_token"]
+    tried = 0
+    for (method, path, _), credential in itertools.product(await _documented(api), (stranger, token)):
+        for name in _places(path):
+            never, makers = THINGS[name]
+            for make in makers:
+                thing = await make(api)
+                before = _told(await api.http.get(f"/jobs/{thing}"))
+                theirs, unknown = [
+                    _told(await api.http.request(method, path.format(**{name: one}), headers=api.bearer(credential)))
+                    for one in (thing, never)
+                ]
+                assert theirs == unknown, (method, path, make)
+                assert theirs[0] == 404
+                assert _told(await api.http.get(f"/jobs/{thing}")) == before
+                tried += 1
+    seen(f"404, {tried} times the same as unknown")
+    assert tried >= 20
+    assert (await api.http.get("/jobs", headers=api.bearer(stranger))).json()["jobs"] == []
+
+
+@pytest.mark.hostile_input(53, "another account's id beside one's own: in the query, in JSON, in a form", "ignored")
+async def test_an_account_is_whom_the_key_says_and_nobody_else(api: Api, seen: Note) -> None:
+    """No field, no parameter and no header makes a request another's."""
+    await api.submit()
+    other, key = await api.account_with_key()
+    said = dict.fromkeys(("account", "account_id", "owner", "tenant_id"), api.account.account_id)
+    headers = {**api.bearer(key), **{f"X-{name.title()}": text for name, text in said.items()}}
+    address = {"source_url": "https://93.184.215.14/a"}
+    by_json = await api.http.post("/jobs", params=said, json={**address, **said}, headers=headers)
+    by_form = await api.http.post(
+        "/jobs", params=said, files={name: (None, text) for name, text in {**address, **said}.items()}, headers=headers
+    )
+    page = await api.http.get("/jobs", params=said, headers=headers)
+    made = [answer.json()["job_id"] for answer in (by_json, by_form)]
+    seen("202, its own")
+    assert {(await api.house.jobs.get(job_id)).account_id for job_id in made} == {other.account_id}
+    assert [job["job_id"] for job in page.json()["jobs"]] == made[::-1]
+
+
+def _served(api: Api) -> set[tuple[str, str]]:
+    """Method and path of every route of such a server, whoever owns it, documented or not."""
+    app = create_app(api.house, ApiConfig(public_url=PUBLIC_URL, token_key=TOKEN_KEY, admin_token=ADMIN))._app
+    assert isinstance(app, Litestar)
+    return {
+        (method, route.path_format)
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        for method in handler.http_methods
+        if method != "OPTIONS"
+    }
+
+
+@pytest.mark.hostile_input(53, "every route without a key, with an unknown one, with another's kind of key", "401")
+async def test_every_route_asks_for_a_key_but_the_few_that_are_public(api: Api, seen: Note) -> None:
+    """Found in the server itself; whatever else is wrong with the request, the missing key is said first."""
+    served = _served(api)
+    assert served >= PUBLIC
+    asked = served - PUBLIC
+    assert len(asked) >= 25
+    for method, path in sorted(asked):
+        wrong = api.key if path.startswith("/_admin") else ADMIN
+        address = re.sub(r"\{\w+\}", f"job_{ULID}", path)
+        for headers in ({}, api.bearer("tsk_live_unknown"), api.bearer(wrong), api.bearer("a.b.c")):
+            async with httpx2.AsyncClient(base_url=api.url, timeout=30, trust_env=False) as http:
+                answer = await http.request(method, f"{address}?limit=x&format=x", headers=headers)
+            assert answer.status_code == 401, (method, path, headers)
+    seen(f"401 on {len(asked)} routes; {len(PUBLIC)} are public")
+
+
+@pytest.mark.hostile_input(53, "methods that a route does not have", "405 or 404, never carried out")
+async def test_what_is_no_route_is_no_way_in(api: Api, seen: Note) -> None:
+    """Each path with each other method, with the right key and headers that would change the method."""
+    served = _served(api)
+    paths = {path for _, path in served}
+    override = {"X-HTTP-Method-Override": "DELETE", "X-Method-Override": "DELETE", "X-Original-URL": "/_admin/jobs"}
+    tried = 0
+    for method, path in itertools.product(METHODS, sorted(paths)):
+        if (method, path) in served or (method == "HEAD" and ("GET", path) in served):
+            continue
+        answer = await api.http.request(method, re.sub(r"\{\w+\}", f"job_{ULID}", path), headers=override)
+        assert answer.status_code in {404, 405}, (method, path)
+        tried += 1
+    job_id = await api.submit()
+    shown = await api.http.get(f"/jobs/{job_id}?_method=DELETE", headers=override)
+    seen(f"405 on {tried}")
+    assert (shown.status_code, shown.json()["status"]) == (200, "queued")
+
+
+@pytest.mark.hostile_input(53, "the admin corner over a proxy that forwards strangers", "401 without its token")
+async def test_no_header_is_a_way_into_the_admin_corner(api: Api, seen: Note) -> None:
+    """Nobody's word for where a request comes from stands for the token."""
+    words = {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "X-Admin": "true", "Host": "localhost"}
+    answer = await api.http.get("/_admin/accounts", headers=words)
+    seen(str(answer.status_code))
+    assert answer.status_code == 401
