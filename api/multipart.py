@@ -6,7 +6,7 @@ Memory is bounded by two batches, whatever is sent: a batch is being written whi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
@@ -54,14 +54,15 @@ async def receive_form(
 ) -> Form:
     """The whole form. Raises Invalid, TooLarge, ClientGone, Transient of the store; then nothing was stored."""
     reading = _Reading(limits, open_writer)
+    boundary = boundary_of(request, limits)
     parser = PushMultipartParser(
-        boundary_of(request, limits),
+        boundary,
         max_segment_count=limits.request.parts,
         max_header_size=8 << 10,
         header_charset="latin-1",  # fits all bytes: names of files come in any encoding, and ours are ASCII
     )
     try:
-        async for chunk in chunks(request, limits.request):
+        async for chunk in _beginning_with(b"--" + boundary.encode(), chunks(request, limits.request)):
             reading.count(len(chunk))
             for event in _events(parser, chunk):
                 await reading.take(event)
@@ -70,6 +71,22 @@ async def receive_form(
     except BaseException:
         await reading.abort()
         raise
+
+
+async def _beginning_with(start: bytes, coming: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The body, if it begins with its boundary: the parser reads what stands before one differently when it comes in other pieces."""
+    head: bytes | None = b""
+    async for chunk in coming:
+        if head is None:
+            yield chunk
+            continue
+        head += chunk
+        if len(head) < len(start) + 2:
+            continue
+        if not head.removeprefix(b"\r\n").startswith(start):
+            raise _malformed()
+        yield head
+        head = None
 
 
 def _events(parser: PushMultipartParser, chunk: bytes) -> list[MultipartSegment | bytes | None]:
