@@ -96,37 +96,6 @@ async def test_wrong_fields_are_named(api: Api, fields: dict[str, object], code:
 
 
 @pytest.mark.parametrize(
-    "body",
-    [
-        b"[" * 100_000,
-        b'{"a":' + b"[" * 40 + b"]" * 40 + b"}",
-        b"{",
-        b'{"a": "\xff"}',
-        b'{"a": "\\ud800"}',
-        b'{"a": "x\\u0000"}',
-        b'{"a": 1e400}',
-        b'{"a": NaN}',
-        b'{"a": ' + b"1" * 10_000 + b"}",
-        b"\xef\xbb\xbf{}",
-        b"{} x",
-        b"[]",
-        b"",
-    ],
-)
-async def test_odd_json_is_a_400(api: Api, body: bytes) -> None:
-    """Depth, UTF-8, surrogates, NUL, numbers out of range, trailing bytes: never a 500."""
-    answer = await api.http.post("/jobs", content=body, headers={"Content-Type": "application/json"})
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_json")
-
-
-async def test_of_a_key_that_comes_twice_the_last_one_holds(api: Api) -> None:
-    """JSON with duplicate keys."""
-    body = b'{"language":"xx","language":"de","source_url":"https://93.184.215.14/a"}'
-    answer = await api.http.post("/jobs", content=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 202
-
-
-@pytest.mark.parametrize(
     "headers",
     [
         {"Content-Type": "application/x-www-form-urlencoded"},
@@ -183,15 +152,6 @@ async def test_a_file_and_an_address_are_one_too_many(api: Api) -> None:
 async def test_a_text_field_named_file_is_no_file(api: Api) -> None:
     answer = await api.http.post("/jobs", files={"file": (None, "not a file")})
     assert (answer.status_code, answer.json()["param"]) == (400, "file")
-
-
-@pytest.mark.parametrize("name", ["../../etc/passwd", "a\r\nX: y", "\u202egnp.mp3", "CON", ".mp3", "x" * 3000, "ü.mp3"])
-async def test_the_files_name_is_not_kept(api: Api, name: str) -> None:
-    """The stored key is ours, whatever the file is called."""
-    answer = await api.http.post("/jobs", files=_file(name))
-    assert answer.status_code == 202, answer.text
-    job_id = answer.json()["job_id"]
-    assert [one.key for one in api.house.blobs.list("jobs/")] == [f"jobs/{job_id}/source"]
 
 
 @pytest.mark.promise("J21", "J22")

@@ -70,6 +70,7 @@ SENT: dict[str, tuple[str, Callable[[bytes], Headers]]] = {
         for what, case in SENT.items()
     ],
 )
+@pytest.mark.promise("J13")
 async def test_it_is_no_credential(api: Api, seen: Note, case: tuple[str, Callable[[bytes], Headers]]) -> None:
     """401 with its code, in the body and in WWW-Authenticate, and without an echo."""
     code, make = case

@@ -107,6 +107,7 @@ FORGED: dict[str, Callable[[Claims], str]] = {
     "forge",
     [pytest.param(forge, marks=pytest.mark.hostile_input(52, what, "401"), id=what) for what, forge in FORGED.items()],
 )
+@pytest.mark.promise("J13")
 async def test_a_forged_token_opens_nothing(
     lasting_api: Api, seen: Note, typ: str, forge: Callable[[Claims], str]
 ) -> None:
@@ -130,6 +131,7 @@ async def _used(api: Api, typ: str, token: str) -> tuple[int, str]:
 
 
 @pytest.mark.hostile_input(52, "a refresh token as access token, and the other way round", "401")
+@pytest.mark.promise("J13")
 async def test_each_token_opens_its_own_door_only(api: Api, seen: Note) -> None:
     told = await tokens(api)
     crossed = await status(api, told["refresh_token"])

@@ -152,6 +152,7 @@ QUERIES = {
         for number, value in enumerate(values)
     ],
 )
+@pytest.mark.promise("J4")
 async def test_an_odd_query_is_a_400_that_names_it(strict_api: Api, seen: Note, name: str, value: str) -> None:
     method = "POST" if name == "accept_overage" else "GET"
     answer = await strict_api.http.request(method, "/jobs", params={name: value})
