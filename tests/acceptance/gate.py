@@ -43,9 +43,9 @@ class Gate:
         self._connection.execute(sql.SQL(trigger))  # type: ignore[arg-type]
 
     async def reached(self, transactions: int = 1) -> bool:
-        """Whether so many wait: the first at the gate, others for what that one holds."""
-        found = self._connection.execute(_WAITING).fetchone()
-        return found == (transactions,)
+        """Whether so many wait, or more: the first at the gate, others for what that one holds."""
+        (waiting,) = self._connection.execute(_WAITING).fetchone() or (0,)
+        return bool(waiting >= transactions)
 
     def open(self) -> None:
         """Whoever waits goes on, as far as there is a process left."""
