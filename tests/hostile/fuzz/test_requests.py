@@ -253,17 +253,20 @@ def refused_token(token: str) -> None:
     assert refused.value.code == "invalid_refresh_token"
 
 
-@effort(300)
-@given(st.one_of(st.text(max_size=200), FORGED))
-@example(b64(b"[" * 3_000) + ".e30.e30")
-@example(b64(b'{"a":' * 600) + ".e30.e30")
-@example(b64(b'{"alg":"HS256","crit":["b64"],"b64":false}') + ".e30.e30")
-@example("\ud800.\ud800.\ud800")
-@example("." * 4_000)
 @pytest.mark.hostile_input(52, "tokens made of anything", "invalid_refresh_token")
-def test_no_token_of_strangers_is_taken(seen: Callable[[str], None], token: str) -> None:
-    refused_token(token)
-    seen("invalid_refresh_token") if token == "." * 4_000 else None
+def test_no_token_of_strangers_is_taken(seen: Callable[[str], None]) -> None:
+    @effort(300)
+    @given(st.one_of(st.text(max_size=200), FORGED))
+    @example(b64(b"[" * 3_000) + ".e30.e30")
+    @example(b64(b'{"a":' * 600) + ".e30.e30")
+    @example(b64(b'{"alg":"HS256","crit":["b64"],"b64":false}') + ".e30.e30")
+    @example("\ud800.\ud800.\ud800")
+    @example("." * 4_000)
+    def any_token(token: str) -> None:
+        refused_token(token)
+
+    any_token()
+    seen("invalid_refresh_token")
 
 
 @effort(100)

@@ -108,7 +108,7 @@ class Guard:
         return await asyncio.to_thread(self.resolve, host, port, Patience(timeout_s), plain=plain)
 
     def _check_parsed(self, url: httpx2.URL) -> None:
-        if not url.host:
+        if not url.host or ("%" in url.host and _literal(url.host) is None):
             raise SourceRefused("malformed_url")
         plain = url.scheme == "http"
         if plain and not self._allow:

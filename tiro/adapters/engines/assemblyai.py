@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from typing import Literal
+from urllib.parse import quote
 
 import httpx2
 import msgspec
@@ -120,7 +121,7 @@ class AssemblyAiEngine(HostedEngine):
                 raise Transient("engine_slow")
             await asyncio.sleep(pause_s * self._poll_scale)
             waited_s, polls = waited_s + pause_s, polls + 1
-            transcript = decoded(await self.request("GET", f"/v2/transcript/{transcript.id}"), _Transcript)
+            transcript = decoded(await self.request("GET", _path(transcript.id)), _Transcript)
         said = (transcript.error or "").lower()
         if transcript.status == "completed" or any(phrase in said for phrase in _NOBODY_SPEAKS):
             return transcript
@@ -128,7 +129,7 @@ class AssemblyAiEngine(HostedEngine):
 
     async def _forget(self, transcript_id: str) -> None:
         with contextlib.suppress(TiroError):
-            await self.request("DELETE", f"/v2/transcript/{transcript_id}")
+            await self.request("DELETE", _path(transcript_id))
 
     def refused(self, answer: httpx2.Response) -> TiroError:
         """As everywhere, but money has no status of its own here."""
@@ -137,6 +138,11 @@ class AssemblyAiEngine(HostedEngine):
         except msgspec.MsgspecError:
             said = ""
         return refusal(answer, out_of_money=answer.status_code in {400, 403} and any(word in said for word in _MONEY))
+
+
+def _path(transcript_id: str) -> str:
+    """The id is the server's word: it leads nowhere else."""
+    return f"/v2/transcript/{quote(transcript_id, safe='')}"
 
 
 def _word(word: _Word, window_s: float) -> HeardWord:

@@ -101,6 +101,9 @@ class HostedEngine:
                 answer = await _whole(coming)
         except (httpx2.HTTPError, OSError):
             raise Transient("engine_unreachable") from None
+        except httpx2.InvalidURL:
+            # made with an id that the server gave
+            raise Transient("engine_error") from None
         if answer.status_code >= 300:
             raise self.refused(answer)
         return answer
