@@ -79,6 +79,7 @@ class Speech:
             if await self._threads.run(self._blobs.head, part_key(task.job_id, task.plan, known, index)):
                 await self._line.span_done(task.job_id, task.run, task.plan, index)
                 return HeardSpan(index, known)
+        hearing = self._line.hearing(job)
         engine = self._engine(task.engine)
         span, samples = await self._load(task.job_id, task.plan, index)
         options = EngineOptions(
@@ -91,7 +92,7 @@ class Speech:
         key = part_key(task.job_id, task.plan, task.engine, index)
         ref = await self._threads.run(self._blobs.put, key, msgspec.json.encode(part), "application/json")
         await self._line.keep(task.job_id, task.run, ref)
-        await self._line.span_done(task.job_id, task.run, task.plan, index)
+        await self._line.span_done(task.job_id, task.run, task.plan, index, hearing)
         return HeardSpan(index, task.engine)
 
     def _engine(self, name: str) -> Engine:

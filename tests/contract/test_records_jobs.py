@@ -16,10 +16,12 @@ from tiro.model.blob import BlobRef
 from tiro.model.errors import Conflict, Invalid
 from tiro.model.hook import SealedUrl
 from tiro.model.job import Ending, Job, JobPatch, Order
+from tiro.model.pace import KEPT, Beat, Hearing
 from tiro.model.request import JobOptions, UrlSource
 
 LATER = START + timedelta(hours=23)
 REPLACE = msgspec.structs.replace
+HEARING = Hearing(START, 0)
 
 
 @pytest.fixture
@@ -52,6 +54,7 @@ async def test_a_job_comes_back_as_it_went_in(records: SqlRecords) -> None:
         transcript=BlobRef("jobs/job_1/transcript.json", 1 << 33, "ff" * 32, "application/json"),
         webhook_url=SealedUrl(b"\0sealed\xff", "example.com"),
         accept_overage=True,
+        pace=(Beat(1, 0, 0.001, 25.5), Beat(2, 0, 3.0, 26.0)),
     )
     await given(records, account(), full)
     assert await _row(records) == full
@@ -158,15 +161,33 @@ async def test_a_span_counts_once_however_often_and_however_many_report_it(recor
     await _claim(records)
 
     async def done(index: int, plan: str = "p1") -> int | None:
-        return await within(records, lambda tx: tx.jobs.span_done("job_1", 1, plan, index))
+        return await within(records, lambda tx: tx.jobs.span_done("job_1", 1, plan, index, START, HEARING))
 
     counts = await asyncio.gather(*(done(index % 8) for index in range(24)))
     assert max(count for count in counts if count) == 8
     assert await done(3) == 8
-    assert (await _row(records)).spans_done == 8
+    row = await _row(records)
+    assert (row.spans_done, [beat.number for beat in row.pace]) == (8, list(range(1, 9)))
     assert await done(0, "p2") == 1
     await _finish(records)
     assert await done(9) is None
+
+
+@pytest.mark.promise("J45")
+async def test_the_pace_is_of_the_last_spans_that_were_heard(records: SqlRecords, queued: Job) -> None:
+    """In seconds of the run; one that was found done is counted, and says nothing of the pace."""
+    await _claim(records)
+
+    async def done(index: int, hearing: Hearing | None) -> None:
+        now = START + timedelta(seconds=index + 2.25)
+        await within(records, lambda tx: tx.jobs.span_done("job_1", 1, "p1", index, now, hearing))
+
+    await done(0, None)
+    for index in range(1, KEPT + 2):
+        await done(index, Hearing(START + timedelta(seconds=index), index - 1))
+    row = await _row(records)
+    assert row.spans_done == KEPT + 2
+    assert row.pace == tuple(Beat(n, n - 1, float(n), n + 2.25) for n in range(2, KEPT + 2))
 
 
 async def test_a_run_finishes_once_and_gives_its_slot_back_once(records: SqlRecords, queued: Job) -> None:
@@ -205,7 +226,7 @@ async def test_a_retry_is_a_new_run_that_knows_the_recording_and_nothing_else(re
     await _claim(records)
     patch = JobPatch(stage="merging", spans_total=2, plan="p1", decoded_s=9.5, language="de", engine="e", fallback=True)
     await within(records, lambda tx: tx.jobs.patch("job_1", 1, patch, START))
-    await within(records, lambda tx: tx.jobs.span_done("job_1", 1, "p1", 0))
+    await within(records, lambda tx: tx.jobs.span_done("job_1", 1, "p1", 0, START, HEARING))
     await _finish(records, Ending(outcome="failed", error_code="transient_error", error_extras={"a": 1}, billed_s=0))
     again = await within(records, lambda tx: tx.jobs.retry("job_1", LATER))
     assert again == REPLACE(queued, run=2, changed_at=LATER, decoded_s=9.5, language="de")
@@ -213,8 +234,8 @@ async def test_a_retry_is_a_new_run_that_knows_the_recording_and_nothing_else(re
     assert await within(records, lambda tx: tx.jobs.retry("job_1", LATER)) is None
     assert await _claim(records, run=1) is None
     await within(records, lambda tx: tx.jobs.claim("job_1", 2, "second", LATER))
-    assert await within(records, lambda tx: tx.jobs.span_done("job_1", 2, "p1", 0)) == 1
-    assert await within(records, lambda tx: tx.jobs.span_done("job_1", 1, "p1", 1)) is None
+    assert await within(records, lambda tx: tx.jobs.span_done("job_1", 2, "p1", 0, LATER)) == 1
+    assert await within(records, lambda tx: tx.jobs.span_done("job_1", 1, "p1", 1, LATER)) is None
 
 
 async def test_a_deleted_job_is_not_retried(records: SqlRecords, queued: Job) -> None:

@@ -80,6 +80,7 @@ async def test_what_stood_in_plain_before_addresses_were_sealed_is_forgotten(
     with sync_engine(parse(database_url)).begin() as connection:
         connection.execute(text("UPDATE jobs SET webhook_url = 'https://example.com/?token=canary'"))
         connection.execute(text("UPDATE deliveries SET url = 'https://example.com/?token=canary'"))
+        connection.execute(text("ALTER TABLE jobs DROP COLUMN pace"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     migrate(database_url)
     async with records.begin() as tx:
@@ -87,6 +88,7 @@ async def test_what_stood_in_plain_before_addresses_were_sealed_is_forgotten(
     assert kept is not None
     assert event is not None
     assert kept.webhook_url == event.url == SealedUrl(b"", "")
+    assert kept.pace == ()
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ class Api:
         spans = tuple(Span(n, 0, n * 1.0, n + 1.0, speech=((n * 1.0, n + 1.0),)) for n in range(2))
         await self.house.line.prepared(job, SpanPlan("plan", "mono", spans, decoded_s=2.0))
         for index in range(spans_done):
-            await self.house.line.span_done(job_id, 1, "plan", index)
+            await self.house.line.span_done(job_id, 1, "plan", index, self.house.line.hearing(job))
         return await self.house.jobs.get(job_id)
 
     async def complete(self, job_id: str, made: Transcript | None = None) -> None:

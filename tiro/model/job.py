@@ -10,6 +10,7 @@ import msgspec
 from tiro.model.account import Account
 from tiro.model.blob import BlobRef
 from tiro.model.hook import SealedUrl
+from tiro.model.pace import Beat
 from tiro.model.request import JobOptions, Source
 
 JobState = Literal["queued", "processing", "completed", "failed", "cancelled"]
@@ -24,7 +25,8 @@ ENDED: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One recording on its way. Never holds transcript text. `run` counts from 1; a retry is the next run.
 
-    `admitted`: it holds one of the account's slots. `claim`: which workflow execution owns (job, run).
+    `admitted`: it holds one of the account's slots. `claim`: which workflow execution owns (job, run). `pace`: the last spans that were
+    heard, without those that were found done.
     `purge_after`: when the source may go; `trimmed_at`: only the source is left, which its account keeps; `deleted_at`: the tombstone,
     set before anything is removed.
     """
@@ -47,6 +49,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     spans_total: int | None = None
     spans_done: int = 0
     plan: str | None = None
+    pace: tuple[Beat, ...] = ()
     decoded_s: float | None = None
     language: str | None = None
     engine: str | None = None

@@ -12,6 +12,7 @@ from tiro.model.family import Family
 from tiro.model.hook import Attempt, Delivery, DeliveryState, WebhookSecrets
 from tiro.model.job import Ending, Job, JobPatch, JobState, Order
 from tiro.model.ledger import Charge, Entry, HoldTerms, Usage
+from tiro.model.pace import Hearing
 from tiro.model.replay import Replay
 
 
@@ -94,8 +95,13 @@ class Jobs(Protocol):
         """Change a job that runs (state processing, this run); False when it no longer does. `changed_at` stays: it is the state's."""
         ...
 
-    async def span_done(self, job_id: str, run: int, plan: str, index: int) -> int | None:
-        """Count a span once, however often it is reported; the number done so far, None when this run is over."""
+    async def span_done(
+        self, job_id: str, run: int, plan: str, index: int, now: datetime, hearing: Hearing | None = None
+    ) -> int | None:
+        """Count a span once, however often it is reported; the number done so far, None when this run is over.
+
+        One whose hearing is told is part of the run's pace; without, it was found done.
+        """
         ...
 
     async def finish(self, job_id: str, run: int, ending: Ending, now: datetime, purge_after: datetime) -> Job | None:

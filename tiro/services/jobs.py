@@ -14,6 +14,7 @@ from tiro.model.blob import job_prefix, result_key, transcript_key
 from tiro.model.errors import Conflict, Invalid, NotFound, Permanent, Transient
 from tiro.model.hook import Attempt, Delivery
 from tiro.model.job import Job, JobState, Order, keeps_source
+from tiro.model.pace import remaining_s
 from tiro.model.transcript import Transcript
 from tiro.ports import Blobs, Clock, Orchestrator, Records
 from tiro.render import FORMATS
@@ -193,10 +194,12 @@ def _check_source(job: Job, account: Account | None, now: datetime) -> None:
 
 
 def progress_of(job: Job, now: datetime) -> Progress:
-    """Progress by spans; the estimate assumes that the rest goes as fast as what is done, and that one span is done by half."""
-    if job.ended or job.started_at is None or not job.spans_done or not job.decoded_s:
+    """Progress by spans; the estimate by the pace of those that were heard. What follows the last span is not estimated."""
+    if job.ended or job.started_at is None or not job.spans_done or not job.spans_total or not job.decoded_s:
         return Progress(job.progress, 0.0 if job.ended else None, None)
     elapsed_s = max(0.001, (now - job.started_at).total_seconds())
-    total = max(1, job.spans_total or 1)
-    share, begun = job.spans_done / total, min(1.0, (job.spans_done + 0.5) / total)
-    return Progress(job.progress, elapsed_s * (1 - begun) / begun, job.decoded_s * share / elapsed_s)
+    speed = job.decoded_s * job.spans_done / job.spans_total / elapsed_s
+    left = job.spans_total - job.spans_done
+    if left <= 0:
+        return Progress(job.progress, 0.0, speed)
+    return Progress(job.progress, remaining_s(job.pace, left, elapsed_s) if job.pace else None, speed)

@@ -10,6 +10,7 @@ from tiro.model.errors import Permanent
 from tiro.model.job import Job, JobPatch
 from tiro.model.ledger import billable_seconds
 from tiro.model.media import MediaLimits, SpanPlan
+from tiro.model.pace import Hearing
 from tiro.model.plans import Plans
 from tiro.model.request import UrlSource
 from tiro.model.speech import EngineFacts
@@ -113,10 +114,14 @@ class Line:
             if not await tx.jobs.patch(job.job_id, job.run, patch, now):
                 raise Superseded
 
-    async def span_done(self, job_id: str, run: int, plan: str, index: int) -> None:
-        """One more span of this plan has its result. Raises Superseded."""
+    def hearing(self, job: Job) -> Hearing:
+        """A span of this job, as it stands, begins to be heard."""
+        return Hearing(self._clock.now(), job.pace[-1].number if job.pace else 0)
+
+    async def span_done(self, job_id: str, run: int, plan: str, index: int, hearing: Hearing | None = None) -> None:
+        """One more span of this plan has its result, by this hearing or from before. Raises Superseded."""
         async with self._records.begin() as tx:
-            if await tx.jobs.span_done(job_id, run, plan, index) is None:
+            if await tx.jobs.span_done(job_id, run, plan, index, self._clock.now(), hearing) is None:
                 raise Superseded
 
     async def keep(self, job_id: str, run: int, ref: BlobRef) -> BlobRef:

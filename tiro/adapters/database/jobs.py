@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, update
@@ -12,6 +13,7 @@ from tiro.adapters.database import admission
 from tiro.adapters.database.rows import Rows, read, write
 from tiro.adapters.database.tables import accounts, failures, job_spans, jobs, orders, uploads
 from tiro.model.job import ENDED, Ending, Job, JobPatch, JobState, Order
+from tiro.model.pace import Hearing, beaten
 
 _OPEN = jobs.c.state.in_(("queued", "processing"))
 _LATE_WRITERS = timedelta(minutes=10)
@@ -100,17 +102,23 @@ class SqlJobs:
             return await self._rows.value(select(jobs.c.job_id).where(processing)) is not None
         return await self._rows.run(update(jobs).where(processing).values(values)) == 1
 
-    async def span_done(self, job_id: str, run: int, plan: str, index: int) -> int | None:
+    async def span_done(
+        self, job_id: str, run: int, plan: str, index: int, now: datetime, hearing: Hearing | None = None
+    ) -> int | None:
         """Spans are counted per run and plan: a retry starts at 0 and counts again what is reported again, done before or not."""
         processing = _run_of(job_id, run) & (jobs.c.state == "processing")
-        row = await self._rows.one(select(jobs.c.spans_done).where(processing).with_for_update(key_share=True))
+        held = select(jobs.c.started_at, jobs.c.pace).where(processing).with_for_update(key_share=True)
+        row = await self._rows.one(held)
         if row is None:
             return None
         span = {"job_id": job_id, "run": run, "plan": plan, "index": index}
-        await self._rows.insert_new(job_spans, span)
+        new = await self._rows.insert_new(job_spans, span)
         done = select(func.count()).select_from(job_spans)
         done = done.where(job_spans.c.job_id == job_id, job_spans.c.run == run, job_spans.c.plan == plan)
-        counted = update(jobs).where(processing).values(spans_done=done.scalar_subquery()).returning(jobs.c.spans_done)
+        change: dict[str, Any] = {"spans_done": done.scalar_subquery()}
+        if new and hearing is not None:
+            change["pace"] = beaten(row["pace"], hearing, row["started_at"], now)
+        counted = update(jobs).where(processing).values(change).returning(jobs.c.spans_done)
         return int(await self._rows.value(counted))
 
     async def finish(self, job_id: str, run: int, ending: Ending, now: datetime, purge_after: datetime) -> Job | None:
@@ -152,6 +160,7 @@ class SqlJobs:
             "fallback": False,
             "warnings": (),
             "error_extras": {},
+            "pace": (),
         }
         gone = (
             *("started_at", "ended_at", "claim", "spans_total", "plan", "engine", "diarizer", "transcript"),

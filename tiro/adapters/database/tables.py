@@ -24,6 +24,7 @@ from sqlalchemy import (
 from tiro.adapters.database.columns import SERIAL, Moment, Packed, Words
 from tiro.model.blob import BlobRef
 from tiro.model.hook import SealedUrl
+from tiro.model.pace import Beat
 from tiro.model.request import JobOptions, Source
 
 METADATA = MetaData(
@@ -105,6 +106,7 @@ jobs = Table(
     Column("spans_total", Integer),
     Column("spans_done", Integer, nullable=False),
     Column("plan", Words),
+    Column("pace", Packed(tuple[Beat, ...]), nullable=False, server_default="[]"),
     Column("decoded_s", Double),
     Column("language", Words),
     Column("engine", Words),
