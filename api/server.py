@@ -53,6 +53,9 @@ class PatientProtocol(H11Protocol):
         if self._waiting is None:
             self._wait()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """A stranger's wish for WebSocket is answered like any other; the log need not advise to install a library."""
+
     def _idle(self) -> bool:
         """No request is being answered: what comes in is headers, or something that nobody reads any more."""
         return bool(getattr(self.cycle, "response_complete", True))

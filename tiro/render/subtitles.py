@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from tiro.model.transcript import Transcript, speaker_label
 from tiro.render.cues import Cue, cues
 
 _SRT_SAFE = str.maketrans({"<": "‹", ">": "›", "{": "｛", "}": "｝"})
 """SubRip knows no escapes: players read tags in <> and in braces, and a reader sees an arrow as a time line."""
+_STAMP = re.compile(r"\d{1,2}:\d{1,2}:\d{1,2}[.,]\d")
+"""Some readers take two of these in a line for a cue's times, whatever stands between them."""
 _VTT_SAFE = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
@@ -14,7 +18,7 @@ def srt(transcript: Transcript) -> bytes:
     """SubRip, UTF-8. It has no place for speakers, and none is put between the words."""
     blocks = []
     for number, cue in enumerate(cues(transcript), 1):
-        shown = "\n".join(line.translate(_SRT_SAFE) for line in cue.lines)
+        shown = "\n".join(_STAMP.sub(_unlike, line.translate(_SRT_SAFE)) for line in cue.lines)
         blocks.append(f"{number}\n{_times(cue, ',')}\n{shown}\n")
     return "\n".join(blocks).encode()
 
@@ -27,6 +31,11 @@ def vtt(transcript: Transcript) -> bytes:
         shown = "\n".join(line.translate(_VTT_SAFE) for line in cue.lines)
         blocks.append(f"{_times(cue, '.')}\n{voice}{shown}\n")
     return "\n".join(blocks).encode()
+
+
+def _unlike(stamp: re.Match[str]) -> str:
+    """With signs of ratio, which look like colons."""
+    return stamp[0].replace(":", "∶")
 
 
 def _times(cue: Cue, point: str) -> str:

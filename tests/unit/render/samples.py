@@ -11,7 +11,8 @@ from tiro.model.transcript import Segment, SpeakerInfo, Transcript, Word
 
 HOSTILE = [
     "-->", "<b>", "</v>", "<v", "speaker_9>", "&lt;", "&amp;", "&", "{\\an8}", "}", "NOTE", "STYLE", "WEBVTT", "42",
-    "00:00:01.000", "speaker_7:", "\x00", "\x1b[31m", "a\x0bb", "\u2028", "\u202e", "\ud800", "\ufeff", "\ufffe",
+    "00:00:01.000", "00:00:02,000", "speaker_7:", "=1+1", "\x00", "\x1b[31m", "a\x0bb", "\u2028", "\u202e",
+    "\u2029", "\u2066", "\ud800", "\ufeff", "\ufffe",
     "<script>alert(1)</script>", "e\u0301" * 60, "漢字" * 50, "x" * 500, "שלום", "👩‍👩‍👧" * 20, "]]>", "\r\n\r\n1\r\n",
 ]  # fmt: skip
 
