@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import traceback
 from datetime import timedelta
 from typing import Any
 
@@ -91,7 +92,9 @@ class _Translating(ActivityInboundInterceptor):
             log.info("station %s: %s (%s)", activity.info().activity_type, error.code, type(error).__name__)
         else:
             told, benign = Told("internal_error", passing=True), False
-            log.error("station %s failed", activity.info().activity_type, exc_info=error)
+            # by type and place, never by its words: these may be the recording's
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            log.error("station %s: unexpected %s\n%s", activity.info().activity_type, type(error).__name__, frames)
         if not told.passing:
             return told, True, benign
         return told, told.code not in _UNCOUNTED and await self._is_stale(task, told.code), benign
