@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -150,7 +151,7 @@ def _plans(told: object) -> tuple[Plan, ...]:
 def _toml(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as wrong:
+    except (OSError, ValueError, RecursionError) as wrong:
         raise Invalid("invalid_setting", f"{path.name} cannot be read: {wrong}.", param=path.name) from None
 
 
@@ -179,12 +180,11 @@ def _checked(settings: Settings) -> Settings:
         "TIRO_SUBMISSIONS_PER_S",
         f"must lie between 1 and {MOST_PER_S}",
     )
+    _require(0 <= settings.hook_scale < math.inf, "TIRO_HOOK_SCALE", "must be a number from 0 on")
     _require(settings.replicas is None or settings.replicas >= 1, "TIRO_REPLICAS", "must be at least 1")
+    _require(_scheme(settings.public_url) in {"http", "https"}, "TIRO_PUBLIC_URL", "must be an http or https address")
     _require(
-        urlsplit(settings.public_url).scheme in {"http", "https"}, "TIRO_PUBLIC_URL", "must be an http or https address"
-    )
-    _require(
-        urlsplit(settings.blobs_url).scheme in {"file", "s3", "memory"},
+        _scheme(settings.blobs_url) in {"file", "s3", "memory"},
         "TIRO_BLOBS",
         "must be file:///folder or s3://bucket/prefix",
     )
@@ -198,6 +198,13 @@ def _checked(settings: Settings) -> Settings:
                 param="TIRO_EGRESS_ALLOW",
             ) from None
     return settings
+
+
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
 
 
 def _require(holds: bool, name: str, wish: str) -> None:
