@@ -9,7 +9,7 @@ import pytest
 
 from api.config import RequestLimits
 from api.server import PatientProtocol
-from tests.hostile.requests.bodies import HEAD
+from tests.hostile.requests.bodies import FORM, HEAD
 from tests.hostile.requests.sending import dripped, request_head, status_of
 from tests.servers.api import Api, ApiMaker
 
@@ -29,7 +29,7 @@ async def impatient(make_api: ApiMaker, monkeypatch: pytest.MonkeyPatch) -> Api:
 @pytest.mark.parametrize(
     ("path", "content_type", "begin"),
     [
-        pytest.param("/jobs", "multipart/form-data; boundary=b", HEAD, id="form"),
+        pytest.param("/jobs", FORM, HEAD, id="form"),
         pytest.param("/jobs", JSON, b'{"source_url":"', id="json"),
         pytest.param("/auth/token", JSON, b'{"api_key":"', id="token"),
     ],
@@ -40,7 +40,7 @@ async def test_a_slow_body_is_ended(
     impatient: Api, seen: Note, path: str, content_type: str, begin: bytes, length: int | None
 ) -> None:
     """The connection too, although bytes go on coming. Nothing of it is kept."""
-    first, drip = (begin, b"x") if length else (b"%x\r\n%b\r\n" % (len(begin), begin), b"1\r\nx\r\n")
+    first, drip = (begin, b"x") if length else (_chunk(begin), _chunk(b"x"))
     head = request_head(impatient.key, path, length=length, content_type=content_type)
     answer = await dripped(impatient.port, head + first, drip, within_s=10)
     seen(f"{status_of(answer)}, closed")
@@ -82,23 +82,23 @@ async def test_silence_is_ended(impatient: Api, seen: Note) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "content_type", "chunk", "status", "code"),
+    ("path", "begin", "chunk", "status", "code"),
     [
-        pytest.param("/jobs", JSON, b" " * 60_000, 413, b"request_too_large", id="json"),
-        pytest.param("/auth/token", JSON, b" " * 60_000, 413, b"request_too_large", id="token"),
-        pytest.param("/jobs", "multipart/form-data; boundary=b", bytes(4 << 20), 413, b"file_too_large", id="form"),
-        pytest.param("/nothing", JSON, bytes(1 << 20), 404, b"not_found", id="nobody"),
+        pytest.param("/jobs", b"{", b" " * 60_000, 413, b"request_too_large", id="json"),
+        pytest.param("/auth/token", b"{", b" " * 60_000, 413, b"request_too_large", id="token"),
+        pytest.param("/jobs", HEAD, bytes(4 << 20), 413, b"file_too_large", id="form"),
+        pytest.param("/nothing", b"{", bytes(1 << 20), 404, b"not_found", id="nobody"),
     ],
 )
 @pytest.mark.hostile_input(29, "chunks without end", "413 (404 where nobody reads), then closed")
 async def test_a_body_without_end_is_ended(
-    impatient: Api, seen: Note, path: str, content_type: str, chunk: bytes, status: int, code: bytes
+    impatient: Api, seen: Note, path: str, begin: bytes, chunk: bytes, status: int, code: bytes
 ) -> None:
     """Counted while it comes; after the answer the rest is listened to for a moment only."""
-    head = request_head(impatient.key, path, content_type=content_type)
+    head = request_head(impatient.key, path, content_type=FORM if begin == HEAD else JSON)
     reader, writer = await asyncio.open_connection("127.0.0.1", impatient.port)
-    writer.write(head)
-    flood = asyncio.create_task(_flood(writer, b"%x\r\n%b\r\n" % (len(chunk), chunk)))
+    writer.write(head + _chunk(begin))
+    flood = asyncio.create_task(_flood(writer, _chunk(chunk)))
     async with asyncio.timeout(30):
         answer = await reader.read(4096)
         await asyncio.wait([flood])
@@ -107,6 +107,10 @@ async def test_a_body_without_end_is_ended(
     assert (status_of(answer), code in answer) == (status, True)
     assert isinstance(flood.exception(), ConnectionError)
     assert await _left(impatient) == []
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 async def _flood(writer: asyncio.StreamWriter, chunk: bytes) -> None:
