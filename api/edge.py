@@ -16,6 +16,8 @@ HEADERS_BYTES = 64 << 10
 """Also when they come all at once, which the server lets pass."""
 _QUERY_BYTES = 16 << 10
 _PREFLIGHT_KEPT_S = 7200
+_NOWHERE = "/nothing"
+"""An address that nobody owns: who may not know of one asks for this, and hears nothing else."""
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _ALONE = "default-src 'none'; frame-ancestors 'none'; sandbox"
 """A browser that shows an answer as a page runs and fetches nothing of it."""
@@ -38,6 +40,8 @@ class Edge:
 
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         face = owner(self._faces, scope["path"])
+        if face.admits is not None and not face.admits(scope):
+            scope, face = {**scope, "path": _NOWHERE, "raw_path": _NOWHERE.encode()}, self._faces[0]
         # a server without a lifespan gives no state
         scope.setdefault("state", {})["tiro_request_id"] = self._ids.new("req")
         begun = False

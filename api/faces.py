@@ -11,6 +11,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import HTTPScope
 
 from tiro.model.errors import Invalid, NotFound, Permanent, TiroError
 
@@ -38,6 +39,8 @@ class Face(msgspec.Struct, frozen=True):
     """Public URL -> its OpenAPI document."""
     cors: Cors | None = None
     """None: browsers keep its answers from pages of other origins."""
+    admits: Callable[[HTTPScope], bool] | None = None
+    """For everybody else its addresses are ones that nobody owns. None: it admits everybody."""
 
 
 def owner(faces: Sequence[Face], path: str) -> Face:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import msgspec
 import pytest
 
 from tests.dialects.jobs.tokens import refused_refresh, tokens
@@ -176,10 +175,9 @@ async def test_a_key_and_its_tokens_are_nowhere_written_down(api: Api, seen: Not
         ("a cookie", [("Cookie", f"token={ADMIN}")]),
     ],
 )
-@pytest.mark.hostile_input(51, "the admin corner without its one header", "401 invalid_token")
+@pytest.mark.hostile_input(51, "the admin corner without its one header", "404")
 async def test_the_admin_corner_opens_for_its_one_header(api: Api, seen: Note, what: str, headers: Any) -> None:
     async with httpx2.AsyncClient(base_url=api.url, timeout=30, trust_env=False) as http:
         answer = await http.get("/_admin/accounts", headers=headers)
     seen(f"{what}: {answer.status_code}")
-    assert answer.status_code == 401
-    assert msgspec.json.decode(answer.content)["error"] in {"invalid_token", "missing_token"}
+    assert (answer.status_code, answer.json()["error"]) == (404, "not_found")

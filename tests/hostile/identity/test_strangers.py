@@ -151,7 +151,9 @@ def _served(api: Api) -> set[tuple[str, str]]:
     }
 
 
-@pytest.mark.hostile_input(53, "every route without a key, with an unknown one, with another's kind of key", "401")
+@pytest.mark.hostile_input(
+    53, "every route without a key, with an unknown one, with another's kind of key", "401 or 404"
+)
 async def test_every_route_asks_for_a_key_but_the_few_that_are_public(api: Api, seen: Note) -> None:
     """Found in the server itself; whatever else is wrong with the request, the missing key is said first."""
     served = _served(api)
@@ -164,8 +166,8 @@ async def test_every_route_asks_for_a_key_but_the_few_that_are_public(api: Api, 
         for headers in ({}, api.bearer("tsk_live_unknown"), api.bearer(wrong), api.bearer("a.b.c")):
             async with httpx2.AsyncClient(base_url=api.url, timeout=30, trust_env=False) as http:
                 answer = await http.request(method, f"{address}?limit=x&format=x", headers=headers)
-            assert answer.status_code == 401, (method, path, headers)
-    seen(f"401 on {len(asked)} routes; {len(PUBLIC)} are public")
+            assert answer.status_code == (404 if path.startswith("/_admin") else 401), (method, path, headers)
+    seen(f"401 on {len(asked)} routes, 404 where they are the operator's; {len(PUBLIC)} are public")
 
 
 @pytest.mark.hostile_input(53, "methods that a route does not have", "405 or 404, never carried out")
@@ -187,10 +189,10 @@ async def test_what_is_no_route_is_no_way_in(api: Api, seen: Note) -> None:
     assert (shown.status_code, shown.json()["status"]) == (200, "queued")
 
 
-@pytest.mark.hostile_input(53, "the admin corner over a proxy that forwards strangers", "401 without its token")
+@pytest.mark.hostile_input(53, "the admin corner over a proxy that forwards strangers", "404 without its token")
 async def test_no_header_is_a_way_into_the_admin_corner(api: Api, seen: Note) -> None:
     """Nobody's word for where a request comes from stands for the token."""
     words = {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "X-Admin": "true", "Host": "localhost"}
     answer = await api.http.get("/_admin/accounts", headers=words)
     seen(str(answer.status_code))
-    assert answer.status_code == 401
+    assert answer.status_code == 404
