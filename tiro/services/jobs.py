@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tiro.model.account import Account
-from tiro.model.blob import job_prefix, result_key, transcript_key
+from tiro.model.blob import job_prefix, result_key, source_key, transcript_key
 from tiro.model.errors import Conflict, Invalid, NotFound, Permanent, Transient
 from tiro.model.hook import Attempt, Delivery
 from tiro.model.job import Job, JobState, Order, keeps_source
@@ -108,13 +109,18 @@ class Jobs:
         settled = await self._endings.end(job_id, job.run, "cancelled", orders=(order,))
         if settled.job.state != "cancelled":
             raise Conflict("job_ended", "The job has ended already.", status=settled.job.state)
+        if settled.job.started_at is None:
+            # no run has begun that would empty it
+            await asyncio.to_thread(self._blobs.delete, source_key(job_id))
         return settled.job
 
     async def delete(self, job_id: str, account_id: str | None = None) -> Job | None:
         """Running: cancel it and return it. Ended: tombstone, stop its webhooks, remove its content; None. Raises NotFound."""
         job = await self.get(job_id, account_id)
         if not job.ended:
-            return await self.cancel(job_id, account_id)
+            # a Conflict: it ended by itself after we looked
+            with contextlib.suppress(Conflict):
+                return await self.cancel(job_id, account_id)
         async with self._records.begin() as tx:
             await tx.jobs.mark_deleted(job_id, self._clock.now())
             for delivery in await tx.hooks.of_job(job_id):
