@@ -140,7 +140,7 @@ class Workers:
                     core.line, core.blobs, core.fetcher, machines.preparer, core.orchestrator, threads,
                     machines.scratch,
                 )  # fmt: skip
-                return [recording.fetch, recording.ingest]
+                return [recording.fetch, recording.fetch_ahead, recording.ingest]
             case "speech":
                 speech = Speech(core.line, core.blobs, machines.preparer, machines.engines, threads)
                 return [speech.detect, speech.transcribe]

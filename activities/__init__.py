@@ -1,6 +1,6 @@
 """Stations of a job: one class each, its ports injected, every activity idempotent and `async`.
 
-tasks.py (inputs and outputs) · flow.py (begin, settle, sweep) · recording.py (fetch, ingest) · speech.py (detect, transcribe)
+tasks.py (inputs and outputs) · flow.py (begin, settle, sweep) · recording.py (fetch, fetch_ahead, ingest) · speech.py (detect, transcribe)
 voices.py (diarize) · writing.py (merge, publish, finish) · delivery.py (attempt)
 threads.py (blocking work, cancellable) · heartbeat.py · faults.py (what Temporal is told of an error)
 """

@@ -24,9 +24,9 @@ log = logging.getLogger("tiro.activities")
 
 _UNCOUNTED = {
     *("database_unavailable", "store_unavailable", "store_full", "temporal_unavailable"),
-    *("scratch_full", "decoder_unavailable", "engine_busy", "engine_stopped"),
+    *("scratch_full", "decoder_unavailable", "engine_busy", "engine_stopped", "fetch_under_way"),
 }
-"""Our own rooms being away or full, or an engine that has much to do, is nobody's input's fault: tried until that is over."""
+"""Our own rooms being away, full or at it already, or an engine with much to do, is nobody's input's fault: tried until that is over."""
 
 
 class Told(msgspec.Struct, frozen=True):

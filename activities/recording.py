@@ -1,4 +1,4 @@
-"""From an address or an upload to spans: fetch brings the bytes in, ingest decodes them once and cuts them in silence."""
+"""From an address or an upload to spans: fetch brings bytes in, ahead of a run that waits; ingest decodes once and cuts in silence."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ from tiro.model.media import MediaProbe, Span, SpanPlan
 from tiro.model.request import UrlSource
 from tiro.ports import Blobs, Fetcher, Orchestrator, PreparedEnd, PreparedSpan, Preparer
 from tiro.services.line import Line
+
+LOOK_AGAIN_S = 2.0
+"""A run whose recording is being fetched ahead asks so often whether it is there."""
 
 
 class Recording:
@@ -52,15 +55,30 @@ class Recording:
         async with beating():
             job = await self._line.job(task.job_id, task.run)
             await self._line.patch(task.job_id, task.run, JobPatch(stage="fetching"))
-            key = source_key(task.job_id)
-            if not isinstance(job.source, UrlSource) or await self._threads.run(self._blobs.head, key) is not None:
-                return
-            limits = await self._line.limits(job)
-            url = self._line.source_url(job.source)
-            fetched = await self._threads.run_stoppable(
-                lambda stop: self._fetcher.fetch(url, limits, lambda: self._blobs.writer(key), stop)
-            )
-            await self._line.keep(task.job_id, task.run, fetched.blob)
+            if job.fetch_run == job.run and await self._orchestrator.is_fetching(job.job_id, job.run):
+                # by now the address may open nothing: what began in time must end. Who waits for it keeps no place from it
+                raise Transient("fetch_under_way", retry_after_s=LOOK_AGAIN_S)
+            await self._bring(job)
+
+    @activity.defn(name="fetch_ahead")
+    async def fetch_ahead(self, task: Run) -> None:
+        """The same while the job waits for its slot. One that has begun meanwhile is left to its own run."""
+        async with beating():
+            job = await self._line.job(task.job_id, task.run)
+            if job.state == "queued":
+                await self._bring(job)
+
+    async def _bring(self, job: Job) -> None:
+        """Fetched once, however many ask."""
+        key = source_key(job.job_id)
+        if not isinstance(job.source, UrlSource) or await self._threads.run(self._blobs.head, key) is not None:
+            return
+        limits = await self._line.limits(job)
+        url = self._line.source_url(job.source)
+        fetched = await self._threads.run_stoppable(
+            lambda stop: self._fetcher.fetch(url, limits, lambda: self._blobs.writer(key), stop)
+        )
+        await self._line.keep(job.job_id, job.run, fetched.blob)
 
     @activity.defn(name="ingest")
     async def ingest(self, task: IngestTask) -> Prepared:

@@ -15,6 +15,9 @@ class Away:
     async def start_transcription(self, launch: Launch) -> None:
         raise _away()
 
+    async def start_fetch(self, launch: Launch) -> None:
+        raise _away()
+
     async def start_delivery(self, delivery: Delivery, task: DeliveryTask) -> None:
         raise _away()
 
@@ -32,6 +35,9 @@ class Away:
         return None
 
     async def is_running(self, job_id: str, run: int) -> bool:
+        raise _away()
+
+    async def is_fetching(self, job_id: str, run: int) -> bool:
         raise _away()
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from workflows.delivery import Delivery
+from workflows.fetch import Fetch
 from workflows.transcription import Transcription
 from workflows.upkeep import Upkeep
 
-WORKFLOWS: list[type] = [Transcription, Delivery, Upkeep]
+WORKFLOWS: list[type] = [Transcription, Fetch, Delivery, Upkeep]
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:

@@ -35,6 +35,7 @@ STATIONS: dict[str, Station] = {
     "begin": Station(None, 20),
     "note": Station(None, 20),
     "fetch": Station(names.MEDIA, 6 * 3600, 6),
+    "fetch_ahead": Station(names.MEDIA, 6 * 3600, 6),
     "ingest": Station(names.MEDIA, 6 * 3600, 6),
     "detect": Station(names.SPEECH, 600, 6),
     "transcribe": Station(names.SPEECH, 3600, 6),

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 
-from tests.workflows.stations import ScriptedStations, working
+from tests.workflows.stations import ScriptedStations, beat, working
 from tiro.adapters.fakes import RecordedOrchestrator
 from tiro.adapters.temporal import names
 from tiro.adapters.temporal.client import connect
@@ -78,6 +78,42 @@ async def test_runs_of_one_job_are_told_apart(orchestrator: Orchestrator) -> Non
     """A retry is the next run."""
     await orchestrator.start_transcription(LAUNCH)
     assert not await orchestrator.is_running("job_1", 2)
+
+
+async def test_a_fetch_ahead_is_started_once_and_is_no_run(orchestrator: Orchestrator) -> None:
+    """The job has begun when its run has."""
+    assert not await orchestrator.is_fetching("job_1", 1)
+    await orchestrator.start_fetch(LAUNCH)
+    await orchestrator.start_fetch(LAUNCH)
+    assert await orchestrator.is_fetching("job_1", 1)
+    assert not await orchestrator.is_fetching("job_1", 2)
+    assert not await orchestrator.is_running("job_1", 1)
+
+
+@pytest.mark.promise("J40")
+async def test_a_fetch_ahead_is_found_by_its_job_and_weighs_as_its_account(temporal_client: Client) -> None:
+    """`fetch/<job id>/<run>`; and it is none of those that are processing."""
+    await TemporalOrchestrator(temporal_client, patience_s=10).start_fetch(LAUNCH)
+    handle = temporal_client.get_workflow_handle("fetch/job_1/1")
+    found, history = await handle.describe(), await handle.fetch_history()
+    assert (found.workflow_type, found.task_queue) == (names.FETCH, names.CONTROL)
+    assert found.typed_search_attributes[names.ACCOUNT] == "acct_1"
+    assert names.STATUS not in found.typed_search_attributes
+    priority = history.events[0].workflow_execution_started_event_attributes.priority
+    assert (priority.fairness_key, priority.fairness_weight) == ("acct_1", 3.0)
+
+
+async def test_cancel_reaches_the_fetch_ahead_of_a_run_that_has_not_begun(temporal_client: Client) -> None:
+    """A job that waits has nothing else under way."""
+    orchestrator = TemporalOrchestrator(temporal_client, patience_s=10)
+    stations = ScriptedStations()
+    stations.bring = beat
+    async with working(temporal_client, stations):
+        await orchestrator.start_fetch(LAUNCH)
+        await orchestrator.cancel("job_1", 1)
+        with pytest.raises(WorkflowFailureError):
+            await temporal_client.get_workflow_handle("fetch/job_1/1").result()
+    assert not await orchestrator.is_fetching("job_1", 1)
 
 
 async def test_a_delivery_is_started_once(orchestrator: Orchestrator) -> None:

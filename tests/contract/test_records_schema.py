@@ -81,6 +81,7 @@ async def test_what_stood_in_plain_before_addresses_were_sealed_is_forgotten(
         connection.execute(text("UPDATE jobs SET webhook_url = 'https://example.com/?token=canary'"))
         connection.execute(text("UPDATE deliveries SET url = 'https://example.com/?token=canary'"))
         connection.execute(text("ALTER TABLE jobs DROP COLUMN pace"))
+        connection.execute(text("ALTER TABLE jobs DROP COLUMN fetch_run"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     migrate(database_url)
     async with records.begin() as tx:

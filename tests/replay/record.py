@@ -17,7 +17,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
 from activities.tasks import Brief, TranscribeTask
 from tests.replay.commands import FINGERPRINTS, fingerprints
-from tests.workflows.stations import ScriptedStations, failure, start, working
+from tests.workflows.stations import ScriptedStations, failure, start, start_fetch, working
 from tiro.adapters.temporal import names
 from tiro.adapters.temporal.binary import get_binary
 from tiro.adapters.temporal.converter import DATA_CONVERTER
@@ -100,6 +100,21 @@ async def superseded(client: Client) -> str:
         return await _ended(await start(client))
 
 
+async def ahead(client: Client) -> str:
+    """The recording of a job that waits comes in."""
+    async with working(client, ScriptedStations()):
+        return await _ended(await start_fetch(client))
+
+
+async def refused_ahead(client: Client) -> str:
+    """Its address opens nothing: the job ends before it had begun, and a webhook is started."""
+    stations = ScriptedStations()
+    stations.bring = _refuse
+    stations.delivery = DeliveryTask("evt_ahead", (0.0,))
+    async with working(client, stations):
+        return await _ended(await start_fetch(client))
+
+
 async def delivery(client: Client) -> str:
     """Taken at the third attempt, after a short and a longer wait."""
     stations = ScriptedStations()
@@ -129,7 +144,7 @@ async def upkeep(client: Client) -> str:
 
 
 PATHS: tuple[Way, ...] = (
-    short, long, cancelled, failed, without_voices, superseded, delivery, exhausted, upkeep,
+    short, long, cancelled, failed, without_voices, superseded, ahead, refused_ahead, delivery, exhausted, upkeep,
 )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ from tiro.model.hook import DeliveryTask
 from tiro.ports import Launch
 from tiro.services.hooks import Tried
 from tiro.services.upkeep import Swept
+from workflows.fetch import Brought
 from workflows.registry import WORKFLOWS, workflow_runner
 from workflows.transcription import Finished
 
@@ -82,6 +83,12 @@ class ScriptedStations:
     @activity.defn(name="fetch")
     async def fetch(self, task: Run) -> None:
         self.log.append(("fetch", task))
+        if self.bring:
+            await _maybe(self.bring())
+
+    @activity.defn(name="fetch_ahead")
+    async def fetch_ahead(self, task: Run) -> None:
+        self.log.append(("fetch_ahead", task))
         if self.bring:
             await _maybe(self.bring())
 
@@ -194,6 +201,13 @@ async def working(client: Client, stations: ScriptedStations) -> AsyncIterator[N
 LAUNCH = Launch(
     job_id="job_1", run=1, account_id="acct_1", dialect="jobs", weight=1.0, flags=("diarize",), summary="test"
 )
+
+
+async def start_fetch(client: Client) -> WorkflowHandle[Any, Any]:
+    """Start a fetch ahead the way the relay does."""
+    await TemporalOrchestrator(client, patience_s=10).start_fetch(LAUNCH)
+    workflow_id = names.fetch_workflow_id(LAUNCH.job_id, LAUNCH.run)
+    return client.get_workflow_handle(workflow_id, result_type=Brought)
 
 
 async def start(client: Client, launch: Launch = LAUNCH) -> WorkflowHandle[Any, Any]:

@@ -63,6 +63,7 @@ class RecordedOrchestrator:
     def __init__(self) -> None:
         self.away = False
         self.launched: dict[tuple[str, int], Launch] = {}
+        self.fetches: dict[tuple[str, int], Launch] = {}
         self.deliveries: dict[str, DeliveryTask] = {}
         self.cancelled: list[tuple[str, int]] = []
         self.steered: list[tuple[str, int, str, tuple[Any, ...]]] = []
@@ -72,6 +73,11 @@ class RecordedOrchestrator:
         """One that exists counts as started."""
         self._reach()
         self.launched.setdefault((launch.job_id, launch.run), launch)
+
+    async def start_fetch(self, launch: Launch) -> None:
+        """One that exists counts as started."""
+        self._reach()
+        self.fetches.setdefault((launch.job_id, launch.run), launch)
 
     async def start_delivery(self, delivery: Delivery, task: DeliveryTask) -> None:
         """One that exists counts as started."""
@@ -103,6 +109,11 @@ class RecordedOrchestrator:
         """What was started and not cancelled runs."""
         self._reach()
         return (job_id, run) in self.launched and (job_id, run) not in self.cancelled
+
+    async def is_fetching(self, job_id: str, run: int) -> bool:
+        """What was started and not cancelled is under way."""
+        self._reach()
+        return (job_id, run) in self.fetches and (job_id, run) not in self.cancelled
 
     def _reach(self) -> None:
         if self.away:

@@ -27,6 +27,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     `admitted`: it holds one of the account's slots. `claim`: which workflow execution owns (job, run). `pace`: the last spans that were
     heard, without those that were found done.
+    `fetch_run`: the run whose recording was ordered ahead of its slot.
     `purge_after`: when the source may go; `trimmed_at`: only the source is left, which its account keeps; `deleted_at`: the tombstone,
     set before anything is removed.
     """
@@ -44,6 +45,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None
     admitted: bool = False
     claim: str | None = None
+    fetch_run: int | None = None
     stage: Stage = "queued"
     paused: bool = False
     spans_total: int | None = None
@@ -119,9 +121,9 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, frozen=True):
-    """Something Temporal must be told: start this run, or deliver this event. Removed when it is known to have begun."""
+    """Something Temporal must be told: start this run, fetch ahead of it, deliver this event. Removed when it is known to have begun."""
 
-    kind: Literal["transcription", "delivery", "cancel"]
+    kind: Literal["transcription", "delivery", "cancel", "fetch"]
     job_id: str
     run: int
     event_id: str = ""

@@ -29,12 +29,16 @@ class Orchestrator(Protocol):
         """Start `job/<job id>/<run>`; one that exists counts as started."""
         ...
 
+    async def start_fetch(self, launch: Launch) -> None:
+        """Start `fetch/<job id>/<run>`; one that exists counts as started."""
+        ...
+
     async def start_delivery(self, delivery: Delivery, task: DeliveryTask) -> None:
         """Start `deliver/<event id>`; one that exists counts as started."""
         ...
 
     async def cancel(self, job_id: str, run: int) -> None:
-        """Native cancel; one that is gone counts as cancelled."""
+        """Native cancel of the run, and of the fetch ahead of it; what is gone counts as cancelled."""
         ...
 
     async def steer(self, job_id: str, run: int, update: str, *args: Any) -> None:
@@ -51,4 +55,8 @@ class Orchestrator(Protocol):
 
     async def is_running(self, job_id: str, run: int) -> bool:
         """By `describe`: False when it is closed or unknown."""
+        ...
+
+    async def is_fetching(self, job_id: str, run: int) -> bool:
+        """Whether the fetch ahead of this run is under way; by `describe`."""
         ...

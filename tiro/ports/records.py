@@ -75,6 +75,13 @@ class Jobs(Protocol):
         """Give free slots to queued jobs, oldest first per account, while `running < caps[plan]`; one transaction writes slot and order."""
         ...
 
+    async def order_fetches(self, caps: Mapping[str, int], limit: int = 100) -> list[Order]:
+        """Order recordings to be fetched before their jobs have a slot, of accounts that run `caps[plan]` and in the order of their lines.
+
+        Each once a run, and as many as may run: the store stays bounded.
+        """
+        ...
+
     async def orders(self, limit: int = 100) -> list[Order]:
         """What Temporal has not been told yet, oldest first."""
         ...

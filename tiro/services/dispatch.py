@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from tiro.model.account import Account
 from tiro.model.errors import Permanent
 from tiro.model.job import Job, Order
 from tiro.model.plans import PlanMissing, Plans
@@ -14,7 +15,7 @@ log = logging.getLogger("tiro.dispatch")
 
 
 class Dispatch:
-    """One pass: admit, then carry out orders. Passes may overlap, in one process or several: everything is told by id, once."""
+    """One pass: admit, look ahead, then carry out orders. Passes may overlap, in one process or several: everything is told by id, once."""
 
     def __init__(
         self, records: Records, orchestrator: Orchestrator, endings: Endings, plans: Plans, clock: Clock
@@ -29,6 +30,7 @@ class Dispatch:
         """How many orders were carried out. Raises Transient when the database or Temporal is away: the rest waits."""
         async with self._records.begin() as tx:
             await tx.jobs.admit(self._clock.now(), self._plans.max_jobs())
+            await tx.jobs.order_fetches(self._plans.max_jobs())
         async with self._records.begin() as tx:
             orders = await tx.jobs.orders()
         done = 0
@@ -44,6 +46,8 @@ class Dispatch:
         match order.kind:
             case "transcription":
                 await self._start(order)
+            case "fetch":
+                await self._fetch(order)
             case "delivery":
                 await self._deliver(order)
             case "cancel":
@@ -52,12 +56,24 @@ class Dispatch:
             await tx.jobs.drop_order(order)
 
     async def _start(self, order: Order) -> None:
+        job, account = await self._wanted(order)
+        if job is not None and account is not None:
+            await self._orchestrator.start_transcription(self._launch(job, account))
+
+    async def _fetch(self, order: Order) -> None:
+        """Only what still waits: with a slot its run fetches for itself."""
+        job, account = await self._wanted(order)
+        if job is not None and account is not None and not job.admitted:
+            await self._orchestrator.start_fetch(self._launch(job, account))
+
+    async def _wanted(self, order: Order) -> tuple[Job | None, Account | None]:
         async with self._records.begin() as tx:
             job = await tx.jobs.get(order.job_id)
             account = await tx.accounts.get(job.account_id) if job else None
-        if job is None or account is None or job.ended or job.run != order.run:
-            return
-        launch = Launch(
+        return (None, None) if job is None or job.ended or job.run != order.run else (job, account)
+
+    def _launch(self, job: Job, account: Account) -> Launch:
+        return Launch(
             job_id=job.job_id,
             run=job.run,
             account_id=job.account_id,
@@ -66,7 +82,6 @@ class Dispatch:
             flags=flags_of(job),
             summary=summary_of(job),
         )
-        await self._orchestrator.start_transcription(launch)
 
     async def _deliver(self, order: Order) -> None:
         async with self._records.begin() as tx:

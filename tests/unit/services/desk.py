@@ -13,13 +13,13 @@ from tiro.adapters.fakes import CountedIds, RecordedOrchestrator
 from tiro.adapters.storage.memory import MemoryBlobs
 from tiro.adapters.vault import SealedVault
 from tiro.model.account import Account
-from tiro.model.blob import BlobRef, job_prefix, source_key
+from tiro.model.blob import job_prefix, source_key
 from tiro.model.hook import Attempt, Delivery
 from tiro.model.job import Job, JobPatch
 from tiro.model.ledger import Usage, month_of
 from tiro.model.media import Span, SpanPlan
 from tiro.model.plans import DEFAULT_PLANS, Plans
-from tiro.model.request import JobOptions, UploadedSource
+from tiro.model.request import JobOptions, Source, UploadedSource, UrlSource
 from tiro.model.speech import EngineFacts
 from tiro.services.accounts import Accounts
 from tiro.services.dispatch import Dispatch
@@ -62,8 +62,13 @@ class Desk:
         return await self.accounts.create("someone", plan, **fields)
 
     async def queued(self, account: Account, job_id: str = "job_1", **fields: Any) -> Job:
-        """A job with its recording in the store."""
-        blob = self.blobs.put(source_key(job_id), b"recording")
+        """A job with its recording in the store, or (`url`) behind an address."""
+        url = fields.pop("url", None)
+        source: Source
+        if url is None:
+            source = UploadedSource(self.blobs.put(source_key(job_id), b"recording"))
+        else:
+            source = UrlSource(self.vault.seal(url.encode()))
         now = self.clock.now()
         hook = fields.pop("webhook_url", None)
         job = Job(
@@ -71,7 +76,7 @@ class Desk:
             account_id=account.account_id,
             dialect="jobs",
             options=fields.pop("options", JobOptions(language="en")),
-            source=UploadedSource(BlobRef(blob.key, blob.size_bytes, blob.sha256)),
+            source=source,
             created_at=now,
             changed_at=now,
             webhook_url=hook and sealed(self.vault, hook),

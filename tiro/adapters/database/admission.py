@@ -16,7 +16,7 @@ from tiro.adapters.database.rows import Rows, write
 from tiro.adapters.database.tables import accounts, jobs, orders
 from tiro.model.job import Order
 
-_WAITING = (jobs.c.state == "queued") & ~jobs.c.admitted & jobs.c.deleted_at.is_(None)
+WAITING = (jobs.c.state == "queued") & ~jobs.c.admitted & jobs.c.deleted_at.is_(None)
 
 
 async def admit(rows: Rows, caps: Mapping[str, int], limit: int) -> list[Order]:
@@ -39,7 +39,7 @@ async def admit(rows: Rows, caps: Mapping[str, int], limit: int) -> list[Order]:
 async def _with_room(rows: Rows, caps: Mapping[str, int], limit: int) -> list[RowMapping]:
     """Accounts with a free slot and a waiting job, locked. The lock lets new jobs of theirs come in meanwhile."""
     cap = case(dict(caps), value=accounts.c.plan, else_=0)
-    some_wait = exists().where(jobs.c.account_id == accounts.c.account_id, _WAITING)
+    some_wait = exists().where(jobs.c.account_id == accounts.c.account_id, WAITING)
     room = (
         select(accounts.c.account_id, (cap - accounts.c.running).label("free"))
         .where(accounts.c.running < cap, some_wait)
@@ -54,7 +54,7 @@ async def _line(rows: Rows, account: RowMapping, limit: int) -> list[RowMapping]
     """The jobs of one account that may start, longest waiting first (a retry waits since it was asked for)."""
     line = (
         select(jobs.c.job_id, jobs.c.account_id, jobs.c.run)
-        .where(jobs.c.account_id == account["account_id"], _WAITING)
+        .where(jobs.c.account_id == account["account_id"], WAITING)
         .order_by(jobs.c.changed_at, jobs.c.job_id)
         .limit(min(account["free"], limit))
         .with_for_update(skip_locked=True, key_share=True)

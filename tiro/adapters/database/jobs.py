@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, update
 
-from tiro.adapters.database import admission
+from tiro.adapters.database import admission, ahead
 from tiro.adapters.database.rows import Rows, read, write
 from tiro.adapters.database.tables import accounts, failures, job_spans, jobs, orders, uploads
 from tiro.model.job import ENDED, Ending, Job, JobPatch, JobState, Order
@@ -71,6 +71,9 @@ class SqlJobs:
 
     async def admit(self, now: datetime, caps: Mapping[str, int], limit: int = 100) -> list[Order]:
         return await admission.admit(self._rows, caps, limit)
+
+    async def order_fetches(self, caps: Mapping[str, int], limit: int = 100) -> list[Order]:
+        return await ahead.order_fetches(self._rows, caps, limit)
 
     async def orders(self, limit: int = 100) -> list[Order]:
         rows = await self._rows.all(select(orders).order_by(orders.c.number).limit(limit))

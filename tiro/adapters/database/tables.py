@@ -101,6 +101,7 @@ jobs = Table(
     Column("ended_at", Moment),
     Column("admitted", Boolean, nullable=False),
     Column("claim", Words),
+    Column("fetch_run", Integer),
     Column("stage", Words, nullable=False),
     Column("paused", Boolean, nullable=False),
     Column("spans_total", Integer),

@@ -13,6 +13,7 @@ QUEUES: dict[str, str] = {"control": CONTROL, "media": MEDIA, "speech": SPEECH, 
 """Short name, as `worker.py --queue` takes it -> task queue."""
 
 TRANSCRIPTION = "Transcription"
+FETCH = "Fetch"
 DELIVERY = "Delivery"
 UPKEEP = "Upkeep"
 
@@ -29,6 +30,11 @@ SEARCH_ATTRIBUTES = (ACCOUNT, DIALECT, STATUS, ERROR_CODE, BATCH, FLAGS, AUDIO_S
 def job_workflow_id(job_id: str, run: int) -> str:
     """`job/<job id>/<run>`."""
     return f"job/{job_id}/{run}"
+
+
+def fetch_workflow_id(job_id: str, run: int) -> str:
+    """`fetch/<job id>/<run>`: of a recording that is brought in while its job waits."""
+    return f"fetch/{job_id}/{run}"
 
 
 def delivery_workflow_id(event_id: str) -> str:

@@ -44,24 +44,13 @@ class TemporalOrchestrator:
 
     async def start_transcription(self, launch: Launch) -> None:
         """Start `job/<job id>/<run>`; one that exists counts as started."""
-        await self._start(
-            names.TRANSCRIPTION,
-            launch,
-            workflow_id=names.job_workflow_id(launch.job_id, launch.run),
-            queue=names.CONTROL,
-            priority=Priority(
-                priority_key=launch.priority, fairness_key=launch.account_id, fairness_weight=launch.weight
-            ),
-            attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(names.ACCOUNT, launch.account_id),
-                    SearchAttributePair(names.DIALECT, launch.dialect),
-                    SearchAttributePair(names.STATUS, "processing"),
-                    SearchAttributePair(names.FLAGS, list(launch.flags)),
-                ]
-            ),
-            summary=launch.summary or "transcribe",
-        )
+        status = SearchAttributePair(names.STATUS, "processing")
+        workflow_id = names.job_workflow_id(launch.job_id, launch.run)
+        await self._launch(names.TRANSCRIPTION, launch, workflow_id, launch.summary or "transcribe", status)
+
+    async def start_fetch(self, launch: Launch) -> None:
+        """Start `fetch/<job id>/<run>`; one that exists counts as started."""
+        await self._launch(names.FETCH, launch, names.fetch_workflow_id(launch.job_id, launch.run), "fetch ahead")
 
     async def start_delivery(self, delivery: Delivery, task: DeliveryTask) -> None:
         """Start `deliver/<event id>`; one that exists counts as started."""
@@ -76,12 +65,13 @@ class TemporalOrchestrator:
         )
 
     async def cancel(self, job_id: str, run: int) -> None:
-        """Native cancel; one that is gone counts as cancelled."""
-        try:
-            await self._patiently(self._handle(job_id, run).cancel())
-        except RPCError as error:
-            if error.status not in _GONE:
-                raise _unavailable() from None
+        """Native cancel of the run, and of the fetch ahead of it; what is gone counts as cancelled."""
+        for handle in (self._fetch_handle(job_id, run), self._handle(job_id, run)):
+            try:
+                await self._patiently(handle.cancel())
+            except RPCError as error:
+                if error.status not in _GONE:
+                    raise _unavailable() from None
 
     async def steer(self, job_id: str, run: int, update: str, *args: Any) -> None:
         """An update: `pause`, `resume`, `reprioritize`. Conflict `job_ended` when the workflow is gone."""
@@ -122,8 +112,15 @@ class TemporalOrchestrator:
 
     async def is_running(self, job_id: str, run: int) -> bool:
         """By `describe`: False when it is closed or unknown."""
+        return await self._runs(self._handle(job_id, run))
+
+    async def is_fetching(self, job_id: str, run: int) -> bool:
+        """Whether the fetch ahead of this run is under way; by `describe`."""
+        return await self._runs(self._fetch_handle(job_id, run))
+
+    async def _runs(self, handle: Any) -> bool:
         try:
-            description = await self._patiently(self._handle(job_id, run).describe())
+            description = await self._patiently(handle.describe())
         except RPCError as error:
             if error.status in _GONE:
                 return False
@@ -132,6 +129,31 @@ class TemporalOrchestrator:
 
     def _handle(self, job_id: str, run: int) -> Any:
         return self._client.get_workflow_handle(names.job_workflow_id(job_id, run))
+
+    def _fetch_handle(self, job_id: str, run: int) -> Any:
+        return self._client.get_workflow_handle(names.fetch_workflow_id(job_id, run))
+
+    async def _launch(
+        self, name: str, launch: Launch, workflow_id: str, summary: str, *attributes: SearchAttributePair[Any]
+    ) -> None:
+        await self._start(
+            name,
+            launch,
+            workflow_id=workflow_id,
+            queue=names.CONTROL,
+            priority=Priority(
+                priority_key=launch.priority, fairness_key=launch.account_id, fairness_weight=launch.weight
+            ),
+            attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(names.ACCOUNT, launch.account_id),
+                    SearchAttributePair(names.DIALECT, launch.dialect),
+                    SearchAttributePair(names.FLAGS, list(launch.flags)),
+                    *attributes,
+                ]
+            ),
+            summary=summary,
+        )
 
     async def _start(
         self,

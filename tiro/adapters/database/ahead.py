@@ -1,0 +1,70 @@
+"""Whose recording is fetched before its job has a slot: of each account that runs all it may, the next in line that have an address.
+
+An address may be good for an hour, and the line may be longer. No more wait fetched than may run, so that the store stays bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain, zip_longest
+
+import msgspec
+from sqlalchemy import ColumnElement, RowMapping, ScalarSelect, Text, case, exists, func, select, type_coerce, update
+
+from tiro.adapters.database.admission import WAITING
+from tiro.adapters.database.rows import Rows, write
+from tiro.adapters.database.tables import accounts, jobs, orders
+from tiro.model.job import Order
+from tiro.model.request import UrlSource
+
+_TAG = msgspec.json.encode(UrlSource(b"")).decode().partition(",")[0]
+"""How the packed source of a job begins that has an address."""
+_AHEAD = WAITING & (jobs.c.fetch_run == jobs.c.run)
+_UNFETCHED = WAITING & jobs.c.fetch_run.is_distinct_from(jobs.c.run) & type_coerce(jobs.c.source, Text).startswith(_TAG)
+
+
+async def order_fetches(rows: Rows, caps: Mapping[str, int], limit: int) -> list[Order]:
+    """Orders for at most `limit` recordings, taken in turns from the accounts; each is ordered once for a run."""
+    if not caps or limit < 1:
+        return []
+    lines = [await _line(rows, account, limit) for account in await _full(rows, caps, limit)]
+    chosen = [job for job in chain.from_iterable(zip_longest(*lines)) if job is not None][:limit]
+    if not chosen:
+        return []
+    named = jobs.c.job_id.in_([job["job_id"] for job in chosen])
+    await rows.run(update(jobs).where(named).values(fetch_run=jobs.c.run))
+    given = [Order("fetch", job["job_id"], job["run"]) for job in chosen]
+    await rows.insert_new(orders, *map(write, given))
+    return given
+
+
+async def _full(rows: Rows, caps: Mapping[str, int], limit: int) -> list[RowMapping]:
+    """Accounts without a free slot, with a recording to fetch; locked, so that two relays do not fetch twice as much."""
+    cap = case(dict(caps), value=accounts.c.plan, else_=0)
+    some_wait = exists().where(jobs.c.account_id == accounts.c.account_id, _UNFETCHED)
+    full = (
+        select(accounts.c.account_id, cap.label("cap"))
+        .where(accounts.c.running >= cap, cap > 0, cap > _ahead_of(accounts.c.account_id), some_wait)
+        .order_by(accounts.c.running, accounts.c.account_id)
+        .limit(limit)
+        .with_for_update(of=accounts, skip_locked=True, key_share=True)
+    )
+    return list(await rows.all(full))
+
+
+async def _line(rows: Rows, account: RowMapping, limit: int) -> list[RowMapping]:
+    """The jobs of one account whose recordings may be fetched, longest waiting first."""
+    # counted again: before the lock was taken another relay may have ordered
+    room = account["cap"] - int(await rows.value(select(_ahead_of(account["account_id"]))))
+    line = (
+        select(jobs.c.job_id, jobs.c.run)
+        .where(jobs.c.account_id == account["account_id"], _UNFETCHED)
+        .order_by(jobs.c.changed_at, jobs.c.job_id)
+        .limit(max(0, min(room, limit)))
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    return list(await rows.all(line))
+
+
+def _ahead_of(account_id: str | ColumnElement[str]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(jobs).where(jobs.c.account_id == account_id, _AHEAD).scalar_subquery()
