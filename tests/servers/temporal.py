@@ -101,6 +101,11 @@ async def temporal_client(temporal_address: str, temporal_namespace: str) -> Asy
     yield await Client.connect(temporal_address, namespace=temporal_namespace, data_converter=DATA_CONVERTER)
 
 
+def server_log() -> str:
+    """What the server has said so far."""
+    return (_place() / "log").read_text(errors="replace")
+
+
 def end_server() -> None:
     """Called once, by the main process of the run."""
     _end(_place())
