@@ -99,10 +99,13 @@ ERRORS = [
 
 @pytest.mark.parametrize(("error", "code", "final"), ERRORS, ids=lambda value: getattr(value, "code", str(type(value))))
 async def test_every_error_becomes_a_code_of_fixed_text_without_a_cause(
-    error: Exception, code: str, final: bool
+    error: Exception, code: str, final: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The failure as it travels holds nothing of the message or of what caused it."""
-    seen = await told(error)
+    """The failure as it travels holds nothing of the message or of what caused it; the log neither."""
+    with caplog.at_level("DEBUG"):
+        seen = await told(error)
+    assert caplog.text
+    assert "canary" not in caplog.text
     assert (seen.type, seen.message, seen.non_retryable) == (code, code, final)
     assert msgspec.convert(seen.details[0], Told).passing is not final
     failure = Failure()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities.faults import first_of
 from activities.speech import Speech
 from activities.tasks import TranscribeTask
 from activities.threads import Threads
 from tests.unit.services.desk import PLAN, Desk
 from tiro.adapters.media.flac import encode, read
 from tiro.model.blob import part_key, span_audio_key, span_record_key
+from tiro.model.errors import Transient
 from tiro.model.media import SAMPLE_RATE_HZ, Span
 from tiro.model.speech import EngineOptions, Heard, HeardSegment, HeardWord, Part
 from tiro.ports import Samples, Urgency
@@ -116,6 +119,37 @@ async def test_speech_that_stays_without_words_is_a_warning(desk: Desk, threads:
     part = msgspec.json.decode(desk.blobs.get(part_key("job_1", PLAN, "first", 0)), type=Part)
     assert part.covered_s < part.speech_s
     assert part.warnings == ("speech_without_words",)
+
+
+class Babbler(Listener):
+    """Times that are no numbers; `heard`: how often it answers each question."""
+
+    def __init__(self, heard: int) -> None:
+        super().__init__()
+        self._heard = heard
+
+    async def transcribe(self, windows: Sequence[Samples], options: EngineOptions, urgency: Urgency) -> list[Heard]:
+        word = HeardWord("\ud800", math.nan, math.inf, math.nan)
+        return [Heard((HeardSegment(math.nan, math.inf, "\ud800", (word,), 0.5),), "en") for _ in windows] * self._heard
+
+
+async def test_what_an_engine_babbles_is_mended_before_it_is_stored(desk: Desk, threads: Threads) -> None:
+    """A part can be read again, whatever was heard."""
+    await _begun(desk)
+    await ActivityEnvironment().run(_speech(desk, Babbler(1), threads).transcribe, _task())
+    part = msgspec.json.decode(desk.blobs.get(part_key("job_1", PLAN, "first", 0)), type=Part)
+    assert {(word.text, word.confidence) for segment in part.segments for word in segment.words} == {("\ufffd", 0.0)}
+
+
+async def test_an_engine_that_answers_more_than_was_asked_has_failed(desk: Desk, threads: Threads) -> None:
+    """Nobody knows which answer belongs to which window: nothing is stored, and the next engine may be tried."""
+    await _begun(desk)
+    with pytest.raises(ExceptionGroup) as failed:
+        await ActivityEnvironment().run(_speech(desk, Babbler(2), threads).transcribe, _task())
+    told = first_of(failed.value)
+    assert isinstance(told, Transient)
+    assert told.code == "engine_error"
+    assert desk.blobs.head(part_key("job_1", PLAN, "first", 0)) is None
 
 
 async def test_a_late_writer_removes_what_it_wrote(desk: Desk, threads: Threads) -> None:
