@@ -9,7 +9,7 @@ CODE := workflows activities api commands tiro worker.py cli.py tests bench scri
 WORKERS ?= 2
 ARGS ?=
 
-.PHONY: help setup demo up test check static format format-check lint types contracts house unit lock test-diarization clean
+.PHONY: help setup demo up test check static format format-check lint types contracts house unit lock audit test-diarization clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -67,6 +67,9 @@ format: setup ## format and mend what ruff can mend
 
 lock: setup ## compile requirements/*.txt anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	@scripts/lock $(ARGS)
+
+audit: setup ## ask what holes are known in the locked packages (needs the package index; ARGS=... goes to pip-audit)
+	@$(PY) scripts/audit.py $(ARGS)
 
 test-diarization: ## the tests that need torch and pyannote.audio, in an environment of their own
 	@scripts/setup .venv-diarization requirements/dev.txt requirements/diarization.txt

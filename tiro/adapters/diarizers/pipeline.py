@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from tiro.adapters import checksums
 from tiro.adapters.diarizers.child import serve_until_orphaned
 from tiro.model.media import SAMPLE_RATE_HZ
 
@@ -52,7 +53,12 @@ def main() -> None:
 
 
 def load(model: str) -> Any:
-    """The pipeline of a local folder (nothing is downloaded for it) or a hub name, on the GPU where there is one."""
+    """The pipeline of a local folder (nothing is downloaded for it) or a hub name, on the GPU where there is one.
+
+    pyannote unpickles its checkpoints, which runs what is in them: a folder's files are checked before, where they are listed.
+    """
+    if Path(model).is_dir():
+        checksums.verify(Path(model))
     import torch
     from pyannote.audio import Pipeline
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 
+from tiro.adapters import checksums
 from tiro.adapters.engines import whisper_models
 from tiro.adapters.engines.hosts.host import HostLimits, child_environ
 from tiro.adapters.engines.hosts.protocol import Spec
@@ -32,10 +33,15 @@ class FasterWhisperEngine(ResidentEngine):
         super().__init__(abilities, specs, limits or usual)
 
     async def start(self) -> None:
-        """Fetch the model where it is not here yet, and load it. Raises Permanent `engine_unavailable` that says how to get it."""
+        """Fetch the model where it is not here yet, check its files where they are listed, and load it.
+
+        Raises Permanent `engine_unavailable` that says how to get it.
+        """
         place = await asyncio.to_thread(whisper_models.locate, self._wanted)
         if place is None or (place.repository is not None and not await _downloaded(place.repository)):
             raise Permanent("engine_unavailable", whisper_models.advice(self._wanted))
+        if place.folder is not None:
+            await asyncio.to_thread(checksums.verify, place.folder)
         await super().start()
 
 
