@@ -20,6 +20,14 @@ from commands.logs import Redacted, redacted, set_up_logging
         ("got eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJ0aXJvIn0.c2lnbmF0dXJl", "c2lnbmF0dXJl"),
         ("GET https://bucket.example/key?X-Signature=abc&X-Date=1 failed", "X-Signature"),
         ("connect to https://user:hunter2@db.example/x", "hunter2"),
+        ("postgresql+psycopg://tiro:hunter2@db/tiro", "hunter2"),
+        ("Authorization: Basic dXNlcg==", "dXNlcg"),
+        ("[(b'authorization', b'Bearer short')]", "short"),
+        ("X-Transcription-Signature-Previous: 5f0c", "5f0c"),
+        ("Idempotency-Key: interview-1", "interview-1"),
+        ("PUT /key?X-Amz-Signature=abc&X-Amz-Credential=AKIA", "abc"),
+        ("PUT /key?X-Amz-Signature=abc&X-Amz-Credential=AKIA", "AKIA"),
+        ("TIRO_SECRET_KEY=c2VjcmV0", "c2VjcmV0"),
         ("Failed: https://h.example/a#frag and https://h.example/b?sig=1", "sig=1"),
     ],
 )
@@ -28,7 +36,13 @@ def test_secrets_are_taken_out(text: str, secret: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["job job_01ABC failed: source_timeout", "GET https://h.example/feed.xml 200", "bearer of good news"]
+    "text",
+    [
+        "job job_01ABC failed: source_timeout",
+        "GET https://h.example/feed.xml 200",
+        "bearer of good news",
+        "the Authorization header",
+    ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     assert redacted(text) == text
