@@ -13,7 +13,7 @@ from rich.markup import escape
 from commands.console import data_option, folder_of, json_option, run, show_json
 
 if TYPE_CHECKING:
-    from commands.findings import Finding
+    from commands.subject import Finding
 
 _SIGNS = {"ok": "[green]ok  [/green]", "warn": "[yellow]warn[/yellow]", "fail": "[red]FAIL[/red]"}
 
@@ -28,7 +28,7 @@ _SIGNS = {"ok": "[green]ok  [/green]", "warn": "[yellow]warn[/yellow]", "fail": 
 @data_option
 @json_option
 def doctor(measure: Path | None, data: Path | None, *, as_json: bool) -> None:
-    """Check what the service needs: Temporal, database, store, engines, voices, downloads, clock, scratch space.
+    """Check what the service needs (Temporal, database, store, engines, voices, downloads, clock, scratch space) and what weakens it.
 
     Looks at the data folder's embedded server, or with TIRO_DATABASE_URL set at what the environment names. Ends with 1 when a check
     fails; docs/operations.md lists the codes.
@@ -42,7 +42,8 @@ def doctor(measure: Path | None, data: Path | None, *, as_json: bool) -> None:
 
 
 async def _findings(data: Path | None, recording: Path | None) -> list[Finding]:
-    from commands.findings import examine, subject_at_scale, subject_of_folder
+    from commands.findings import examine
+    from commands.subject import subject_at_scale, subject_of_folder
 
     at_scale = os.environ.get("TIRO_DATABASE_URL")
     subject = subject_at_scale(os.environ) if at_scale else subject_of_folder(folder_of(data), os.environ)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from temporalio.api.enums.v1 import TaskQueueType
@@ -17,7 +14,8 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from commands.folder import DataFolder
+from commands import weaknesses
+from commands.subject import Check, Finding, Level, Subject
 from tiro.adapters.database.migrate import current_revision, is_current
 from tiro.adapters.database.records import open_records
 from tiro.adapters.diarizers.registry import resolve_diarizer
@@ -32,7 +30,7 @@ from tiro.adapters.temporal.namespace import missing_attributes
 from tiro.model.account import Account
 from tiro.model.errors import TiroError, Transient
 from tiro.model.plans import Plans
-from tiro.settings import Settings, read
+from tiro.settings import Settings
 from tiro.wiring import engine_client, engine_facts, scratch_folder
 
 _SITES_AT_LEAST = 1_500
@@ -40,50 +38,6 @@ _SITES_GROW_OLD_DAYS = 60
 _SKEW_WARN_S, _SKEW_FAIL_S = 2.0, 30.0
 _SCRATCH_FAIL_BYTES, _SCRATCH_WARN_BYTES = 1 << 30, 10 << 30
 _PATIENCE_S = 20.0
-
-Level = Literal["ok", "warn", "fail"]
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One thing looked at. `fix` is empty where nothing is to be done."""
-
-    code: str
-    level: Level
-    text: str
-    fix: str = ""
-
-
-class Subject(msgspec.Struct, frozen=True):
-    """The server that is examined. `fresh`: an embedded one that was never started; `running`: by this folder's lock."""
-
-    settings: Settings
-    environ: Mapping[str, str]
-    embedded: bool
-    fresh: bool = False
-    running: bool = False
-
-
-Check = Callable[[Subject], Awaitable[list[Finding]]]
-
-
-def subject_at_scale(environ: Mapping[str, str]) -> Subject:
-    """What the environment names. Raises Invalid."""
-    return Subject(read(environ), environ, embedded=False)
-
-
-def subject_of_folder(folder: DataFolder, environ: Mapping[str, str]) -> Subject:
-    """The embedded server of a folder; one that was never started leaves no folder behind. Raises Invalid."""
-    if not (folder.path / "secret.key").exists():
-        stand_in = base64.b64encode(bytes(32)).decode()
-        defaults: dict[str, object] = {"database_url": folder.database_url, "blobs_url": folder.blobs_url}
-        settings = read(environ, folder.toml, {**defaults, "secret_key": stand_in, "embedded": True})
-        return Subject(settings, environ, embedded=True, fresh=True)
-    settings = folder.settings(environ, 8080)
-    running = folder.holder() is not None
-    if running and settings.temporal.address is None and (port := folder.ports().get("temporal")):
-        access = msgspec.structs.replace(settings.temporal, address=f"127.0.0.1:{port}")
-        settings = msgspec.structs.replace(settings, temporal=access)
-    return Subject(settings, environ, embedded=True, running=running)
 
 
 async def examine(subject: Subject) -> list[Finding]:
@@ -305,6 +259,7 @@ CHECKS: dict[str, Check] = {
     "voices": voices,
     "egress": egress,
     "scratch": scratch,
+    **weaknesses.CHECKS,
 }
 """Name -> check, in the order of the report."""
 

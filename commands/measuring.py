@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-from commands.findings import Finding
+from commands.subject import Finding
 from tiro.model.errors import MediaRefused
 from tiro.model.media import SAMPLE_RATE_HZ, MediaLimits
 from tiro.model.speech import EngineOptions

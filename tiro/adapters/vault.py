@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
+from itertools import pairwise
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -23,13 +24,28 @@ def derive(secret_key: str, purpose: str) -> bytes:
 
     Raises Invalid `invalid_setting` when the secret key is not the base64 of at least 32 bytes.
     """
-    try:
-        secret = base64.b64decode(secret_key.translate(str.maketrans("-_", "+/")), validate=True)
-    except (binascii.Error, ValueError):
-        secret = b""
+    secret = _bytes_of(secret_key)
     if len(secret) < _KEY_BYTES:
         raise Invalid("invalid_setting", "TIRO_SECRET_KEY must be base64 of 32 random bytes.", param="TIRO_SECRET_KEY")
     return HKDF(hashes.SHA256(), _KEY_BYTES, salt=None, info=f"tiro/{purpose}".encode()).derive(secret)
+
+
+def guessable(secret_key: str) -> bool:
+    """Whether a secret key is no random number: it repeats itself, counts, or is text.
+
+    32 random bytes do so less than once in 10^13 times.
+    """
+    secret = _bytes_of(secret_key)
+    steps = {(after - before) % 256 for before, after in pairwise(secret)}
+    return len(set(secret)) < 16 or len(steps) < 8 or all(32 <= byte < 127 for byte in secret)
+
+
+def _bytes_of(secret_key: str) -> bytes:
+    """In either spelling of base64; none where it is neither."""
+    try:
+        return base64.b64decode(secret_key.translate(str.maketrans("-_", "+/")), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
 
 
 class SealedVault:

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from cli import main
 from commands import measuring
-from commands.findings import Finding, egress
+from commands.findings import egress
+from commands.subject import Finding
 from tests.media_builder import numbered, wav
 
 

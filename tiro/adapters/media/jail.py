@@ -19,10 +19,10 @@ _CLONE_NEWNET = 0x40000000
 _OPEN_FILES = 32
 
 
-def leave_network() -> None:
+def leave_network() -> bool:
     """This process and its children get a network of their own with nothing in it, where the system allows that. Before any thread."""
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+    return bool(libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0)
 
 
 def die_with_parent(parent: int) -> None:
