@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import traceback
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +16,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from tiro.model.errors import MediaRefused, Permanent, QuotaExceeded, SourceRefused, TiroError, Transient
+from tiro.model.errors import MediaRefused, Permanent, QuotaExceeded, SourceRefused, TiroError, Transient, frames_of
 from tiro.services.line import Line, Superseded
 
 log = logging.getLogger("tiro.activities")
@@ -93,8 +92,9 @@ class _Translating(ActivityInboundInterceptor):
         else:
             told, benign = Told("internal_error", passing=True), False
             # by type and place, never by its words: these may be the recording's
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            log.error("station %s: unexpected %s\n%s", activity.info().activity_type, type(error).__name__, frames)
+            log.error(
+                "station %s: unexpected %s\n%s", activity.info().activity_type, type(error).__name__, frames_of(error)
+            )
         if not told.passing:
             return told, True, benign
         return told, told.code not in _UNCOUNTED and await self._is_stale(task, told.code), benign

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope
 
-from tiro.model.errors import Invalid, NotFound, Permanent, TiroError
+from tiro.model.errors import Invalid, NotFound, Permanent, TiroError, frames_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,8 +66,7 @@ def as_core(error: Exception, where: str) -> TiroError:
         case HTTPException() if error.status_code < 500:
             return Invalid("invalid_request", "The request cannot be understood.")
         case _:
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            _LOG.error("unexpected %s on %s\n%s", type(error).__name__, where, frames)
+            _LOG.error("unexpected %s on %s\n%s", type(error).__name__, where, frames_of(error))
             return TiroError("internal_error", "Something went wrong on our side.")
 
 

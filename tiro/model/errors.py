@@ -11,6 +11,7 @@ TiroError
 
 from __future__ import annotations
 
+import traceback
 from typing import Any, Literal
 
 MediaReason = Literal["unsupported_format", "decode_failed", "duration_exceeds_limit", "empty_audio"]
@@ -107,3 +108,8 @@ class Unauthenticated(Permanent):
     """Who asks is not known. Codes: missing_token, invalid_token, token_expired, invalid_api_key, invalid_refresh_token."""
 
     code = "invalid_token"
+
+
+def frames_of(error: BaseException) -> str:
+    """For the log: where it was raised, without its words, which may be a stranger's."""
+    return "".join(traceback.format_tb(error.__traceback__))

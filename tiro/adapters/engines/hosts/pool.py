@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from tiro.adapters.engines.hosts.batcher import Batcher, Waiting
 from tiro.adapters.engines.hosts.host import Host, HostDied, HostLimits
 from tiro.adapters.engines.hosts.protocol import Answer, Ask, Spec
-from tiro.model.errors import Permanent, TiroError, Transient
+from tiro.model.errors import Permanent, TiroError, Transient, frames_of
 from tiro.ports import Samples, Urgency
 
 _log = logging.getLogger(__name__)
@@ -102,8 +102,8 @@ class Pool:
                 # it has run before, with all its hosts: what keeps one from coming back may pass
                 _log.warning("model host %d does not come back: %s", index, type(error).__name__)
                 self._fail(batch, Transient("engine_unavailable"))
-            except Exception:  # noqa: BLE001 - with nobody serving, all later windows would wait for ever
-                _log.exception("a batch of %d failed", len(batch))
+            except Exception as error:  # noqa: BLE001 - with nobody serving, all later windows would wait for ever
+                _log.error("%s: a batch of %d failed\n%s", type(error).__name__, len(batch), frames_of(error))
                 self._fail(batch, Transient("engine_error"))
             except BaseException:
                 self._fail(batch, Transient("engine_stopped"))
