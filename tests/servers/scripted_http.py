@@ -126,9 +126,7 @@ class ScriptedHttp:
         self.scripts[visit.path.partition("?")[0]](visit)
 
 
-def certificate(
-    folder: Path, *names: str, valid: tuple[int, int] = (-1, 1)
-) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+def certificate(folder: Path, *names: str, valid: tuple[int, int] = (-1, 1)) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """(server's context, a client's that trusts it), for a self-signed certificate over host names and IP addresses.
 
     `valid`: from when to when, in days from now.
