@@ -6,7 +6,8 @@ listening.py     an app behind a socket                server.py      which serv
 reach.py         records through a server or directly  orchestrator.py  what stands in for Temporal meanwhile
 recordings.py    sources and where results go          client.py      the public API, from outside
 submission.py    from a recording to its files         progress.py    what a person sees meanwhile
-findings.py, measuring.py   what doctor looks at       console.py, logs.py   options, errors, tables, redacted logs
+subject.py, findings.py, weaknesses.py, measuring.py   what doctor looks at
+console.py, logs.py   options, errors, tables, redacted logs
 
 A command imports what is heavy when it runs: `tiro --help` answers at once.
 """

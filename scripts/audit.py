@@ -39,7 +39,7 @@ def asked(lock: Path, words: Iterable[str]) -> list[Mapping[str, Any]]:
     try:
         return list(json.loads(told.stdout)["dependencies"])
     except ValueError:
-        print(told.stderr.decode(errors="replace"), file=sys.stderr)
+        print(*told.stderr.decode(errors="replace").splitlines()[-1:], sep="\n", file=sys.stderr)
         return []
 
 

@@ -6,6 +6,7 @@ zygote        the small pre-imported process that decoder children are forked fr
 decoder_child what runs in the zygote and, after the fork, in a child
 jail          what a child may use: memory, CPU seconds, no files, no processes, no network
 syscalls      what a child may still ask of the kernel
+walls         which of these walls this system can put up
 protocol      how orders and frames look on the wire between them
 demux         (child) bytes to frames: whitelists, claims, tracks, damage
 resample      (child) frames to 16 kHz int16, one or two channels
