@@ -21,6 +21,7 @@ from tests.hostile.media.matroska import with_magicyuv
 from tests.hostile.media.test_children import children, family, until
 from tests.media_builder import FORMATS, encode, noise, numbered, wav
 from tiro.adapters.media.preparer import ChildPreparer
+from tiro.adapters.media.zygote import COMMAND
 from tiro.model.errors import MediaReason, MediaRefused
 from tiro.model.media import MediaLimits, MediaProbe
 
@@ -78,7 +79,9 @@ def empty(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def decoder(empty: Path) -> Iterator[ChildPreparer]:
-    made = ChildPreparer(vad="energy", scratch=empty)
+    python, *words = COMMAND
+    # -X does nothing but make the command line this test's own
+    made = ChildPreparer(vad="energy", scratch=empty, command=(python, "-X", f"of={empty}", *words))
     yield made
     made.close()
 
