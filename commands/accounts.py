@@ -127,7 +127,11 @@ def change_plan(account_id: str, plan: str, data: Path | None, *, as_json: bool)
 
 @accounts.command("set")
 @account_argument
-@click.option("--overage/--no-overage", default=None, help="May go on, for money, when the month's minutes are spent.")
+@click.option(
+    "--overage/--no-overage",
+    default=None,
+    help="May go on, for money, when the month's minutes are spent (plans with a price for it).",
+)
 @click.option("--queueing/--no-queueing", default=None, help="Jobs beyond the plan's number wait, or are refused.")
 @click.option("--suspend/--restore", "suspended", default=None, help="Its keys are refused, or taken again.")
 @click.option(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SIGNS = {"ok": "[green]ok  [/green]", "warn": "[yellow]warn[/yellow]", "fail": "[red]FAIL[/red]"}
 
 
-@click.command()
+@click.command(short_help="Say what this machine lacks, and what to do about it.")
 @click.option(
     "--measure",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),

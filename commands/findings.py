@@ -199,7 +199,7 @@ async def voices(subject: Subject) -> list[Finding]:
     diarizer, warnings = await asyncio.to_thread(resolve_diarizer, subject.settings)
     found = [Finding("diarizer", "ok", f"{diarizer.id} (stereo with a speaker per channel needs none).")]
     await asyncio.to_thread(diarizer.close)
-    fix = "pip install 'tiro[diarization]', and TIRO_PYANNOTE_MODEL or HF_TOKEN."
+    fix = ".venv/bin/pip install 'tiro[diarization]', and TIRO_PYANNOTE_MODEL or HF_TOKEN."
     return found + [Finding("diarizer_light", "warn", warning, fix) for warning in warnings]
 
 
@@ -211,11 +211,18 @@ async def egress(_: Subject) -> list[Finding]:
     found = [Finding("sites", "ok" if count >= _SITES_AT_LEAST else "fail", text)]
     if runtime is None:
         found.append(
-            Finding("sites_no_javascript", "warn", "YouTube needs a JavaScript runtime.", "pip install 'tiro[sites]'.")
+            Finding(
+                "sites_no_javascript",
+                "warn",
+                "YouTube needs a JavaScript runtime.",
+                ".venv/bin/pip install 'tiro[sites]'.",
+            )
         )
     if (age_days := _age_days(version)) > _SITES_GROW_OLD_DAYS:
         text = f"yt-dlp is {age_days} days old; sites change faster."
-        found.append(Finding("sites_old", "warn", text, "pip install --upgrade yt-dlp: it may go ahead of the rest."))
+        found.append(
+            Finding("sites_old", "warn", text, ".venv/bin/pip install --upgrade yt-dlp: it may go ahead of the rest.")
+        )
     return found
 
 

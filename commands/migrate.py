@@ -10,7 +10,7 @@ import click
 from commands.console import run, say
 
 
-@click.command()
+@click.command(short_help="Prepare database and Temporal for this version.")
 def migrate() -> None:
     """Prepare database and Temporal for this version: tables, search attributes, schedules.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 
 
-@click.command()
+@click.command(short_help="Transcribe files, http(s) addresses or standard input.")
 @click.argument("sources", nargs=-1, required=True, metavar="FILE|URL|-...")
 @click.option("--language", default="auto", show_default=True, help="Code of the language, such as en; auto finds it.")
 @click.option("--diarize/--no-diarize", default=True, show_default=True, help="Say who speaks.")

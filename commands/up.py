@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from commands.embedded import Running
 
 
-@click.command()
+@click.command(short_help="Run the whole service on this machine.")
 @data_option
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port of the API; 0: any free one."

@@ -51,7 +51,7 @@ def explain(data: str) -> None:
         if finding["code"] in {"engine", "diarizer"}:
             print(f"demo: {finding['code']}: {finding['text']}")
         elif finding["code"] in {"engine_left_out", "diarizer_light"}:
-            print(f"demo:   better: {finding['text']}")
+            print(f"demo:   note: {finding['text']}")
         elif finding["level"] == "fail":
             print(f"demo: {finding['code']}: {finding['text']} {finding['fix']}")
 

@@ -109,7 +109,7 @@ class JobAdmin:
 
     async def page(self, request: HttpRequest) -> Answer:
         query = request.query_params
-        limit = _query(query.get("limit", "50"), Annotated[int, msgspec.Meta(ge=1, le=1000)], "limit")
+        limit = _query(query.get("limit", "50"), Annotated[int, msgspec.Meta(ge=1, le=1000)], "limit", "1 to 1000")
         cursor = query.get("cursor")
         found = await self._house.jobs.page(
             query.get("account"),
@@ -225,7 +225,7 @@ class AccountAdmin:
     async def usage(self, request: HttpRequest, account_id: FromPath[str]) -> Answer:
         account = await self._accounts.get(account_id)
         month = request.query_params.get("month")
-        asked = None if month is None else _query(month, _Month, "month")
+        asked = None if month is None else _query(month, _Month, "month", "YYYY-MM, such as 2026-11")
         usage = await self._accounts.usage(account_id, asked)
         return json_answer(translate.usage_row(account, self._plans.of(account), usage))
 
@@ -240,11 +240,11 @@ class AccountAdmin:
         return json_answer(Secret(await self._accounts.webhook_secret(account_id)))
 
 
-def _query(text: str, kind: Any, name: str) -> Any:
+def _query(text: str, kind: Any, name: str, meant: str) -> Any:
     try:
         return msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError:
-        raise Invalid("invalid_request", f"{name} has a wrong value.", param=name) from None
+        raise Invalid("invalid_request", f"{name} is {meant}.", param=name) from None
 
 
 def _state(text: str | None) -> JobState | None:

@@ -189,7 +189,9 @@ class Accounts:
         async with self._records.begin() as tx:
             secrets = await _secrets(tx, account_id)
             if secrets.next is None:
-                raise Conflict("no_next_secret", "There is no next secret; make one first.")
+                raise Conflict(
+                    "no_next_secret", "There is no next secret; make one first: `tiro accounts webhook-secret next`."
+                )
             rotated = WebhookSecrets(
                 active=secrets.next,
                 previous=secrets.active,

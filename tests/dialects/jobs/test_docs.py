@@ -41,14 +41,17 @@ async def test_the_examples_run(api: Api, tmp_path: Path, number: int) -> None:
     job_id = await api.submit()
     if "cancel" not in command:
         await api.complete(job_id)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/credentials.json").write_text(json.dumps({"account": api.account.account_id, "key": api.key}))
+    (tmp_path / "credentials.json").write_text(json.dumps({"account": api.account.account_id, "key": api.key}))
     shutil.copy(ROOT / "tests/data/demo/dialogue.mp3", tmp_path / "interview.mp3")
     setup = re.sub(r"^API=.*$", f"API={api.url}", _SETUP, flags=re.MULTILINE)
     command = re.sub(r"^JOB=.*$", "", command, flags=re.MULTILINE)
     script = f"set -euo pipefail\n{setup}\nJOB={job_id}\n{command}\n"
     shell = await asyncio.create_subprocess_exec(
-        "bash", "-c", script, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *("bash", "-c", script),
+        cwd=tmp_path,
+        env={**os.environ, "TIRO_DATA": str(tmp_path)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     said, complaint = await shell.communicate()
     assert shell.returncode == 0, complaint.decode()

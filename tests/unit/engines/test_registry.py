@@ -49,7 +49,7 @@ def test_the_default_is_pocketsphinx_where_no_whisper_can_run_and_says_how_to_ge
     resolved = chain()
     assert [engine.model for engine in resolved.engines] == ["pocketsphinx_en_us"]
     assert "TIRO_WHISPER_MODEL" in resolved.warnings[0]
-    assert "huggingface-cli download Systran/faster-whisper-small" in resolved.warnings[0]
+    assert "hf download Systran/faster-whisper-small" in resolved.warnings[0]
 
 
 @pytest.mark.promise("J3")

@@ -130,5 +130,7 @@ def _wrong(what: str) -> Invalid:
 
 def _driver_missing() -> Invalid:
     return Invalid(
-        "invalid_setting", "PostgreSQL needs its driver: pip install 'tiro[postgres]'.", param="TIRO_DATABASE_URL"
+        "invalid_setting",
+        "PostgreSQL needs its driver: .venv/bin/pip install 'tiro[postgres]'.",
+        param="TIRO_DATABASE_URL",
     )

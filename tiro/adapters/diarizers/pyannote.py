@@ -17,7 +17,7 @@ from tiro.model.speech import Diarization
 from tiro.ports import SpanAudio
 
 WAY_OUT = (
-    "Install pyannote.audio (`pip install 'tiro[diarization]'`), accept the conditions of its model at the hub and set HF_TOKEN, "
+    "Install pyannote.audio (`.venv/bin/pip install 'tiro[diarization]'`), accept the conditions of its model at the hub and set HF_TOKEN, "
     "or download the model to a folder and set TIRO_PYANNOTE_MODEL to it."
 )
 _MODULE = "tiro.adapters.diarizers.pipeline"

@@ -72,7 +72,7 @@ def advice(model: str) -> str:
     repository = REPOSITORIES.get(model, model)
     return (
         f"The Whisper model {model} is not on this machine and the model hub cannot be reached. "
-        f"Where it can: `huggingface-cli download {repository} --local-dir FOLDER`; then set TIRO_WHISPER_MODEL=FOLDER "
+        f"Where it can: `hf download {repository} --local-dir FOLDER`; then set TIRO_WHISPER_MODEL=FOLDER "
         "(a folder with model.bin, config.json, tokenizer.json and vocabulary)."
     )
 
