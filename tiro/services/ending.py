@@ -81,30 +81,42 @@ class Endings:
         self, job_id: str, run: int, outcome: Outcome, fault: Fault | None = None, orders: Sequence[Order] = ()
     ) -> Settled:
         """End this run, with what else is to be ordered then; or return how it had ended. Raises NotFound when there is no such job."""
-        now = self._clock.now()
         told = public(fault) if fault else None
+        settled = None
+        while settled is None:
+            settled = await self._try(job_id, run, outcome, told, orders)
+        self._wake()  # a slot is free, and an event may wait
+        return settled
+
+    async def _try(
+        self, job_id: str, run: int, outcome: Outcome, told: Fault | None, orders: Sequence[Order]
+    ) -> Settled | None:
+        """None: the run began while its end was prepared; nothing ends before it began, so all is looked at anew."""
         async with self._records.begin() as tx:
             job = await tx.jobs.get(job_id)
             if job is None:
                 raise NotFound("job_not_found", "There is no such job.")
             if job.run != run or job.ended:
                 return await _as_it_ended(tx, job)
+        # the clock that it began by may be another machine's
+        now = max(self._clock.now(), job.started_at or job.created_at)
         delivery = await self._delivery(job, outcome, told, now)
         async with self._records.begin() as tx:
             settled = await self._end(tx, job, outcome, told, now, delivery)
-            if settled.newly:
+            if settled is not None and settled.newly:
                 for order in orders:
                     await tx.jobs.add_order(order)
-        self._wake()  # a slot is free, and an event may wait
         return settled
 
     async def _end(
         self, tx: Transaction, job: Job, outcome: Outcome, told: Fault | None, now: datetime, delivery: Delivery | None
-    ) -> Settled:
+    ) -> Settled | None:
         """One transaction: the balance, the job's state (which decides), the slot, the event and its order."""
         job = await tx.jobs.get(job.job_id) or job
         if job.ended:
             return await _as_it_ended(tx, job)
+        if job.started_at is not None and job.started_at > now:
+            return None
         charge = await self._charge(tx, job, outcome, now)
         ending = Ending(
             outcome=outcome,

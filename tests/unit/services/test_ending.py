@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 
+import msgspec
 import pytest
 
-from tests.unit.services.desk import HOOK, PLAN, Desk
+from tests.unit.services.desk import HOOK, PLAN, PLANS, Desk
 from tiro.model.errors import NotFound
-from tiro.services.ending import Fault, Settled
+from tiro.ports import Records, Transaction
+from tiro.render.times import time_text
+from tiro.services.ending import Endings, Fault, Settled
 
 
 async def test_a_completed_job_is_charged_for_decoded_seconds_rounded_up_and_gives_its_slot_back(desk: Desk) -> None:
@@ -141,3 +147,51 @@ async def test_an_ending_wakes_who_gives_free_slots_away(desk: Desk) -> None:
     await desk.running(await desk.account())
     await desk.endings.end("job_1", 1, "completed")
     assert desk.rung == 1
+
+
+class Meanwhile:
+    """Records in which something happens before the second transaction begins."""
+
+    def __init__(self, records: Records, happens: Callable[[], Awaitable[object]]) -> None:
+        self._records, self._happens, self._begun = records, happens, 0
+
+    @contextlib.asynccontextmanager
+    async def begin(self) -> AsyncIterator[Transaction]:
+        self._begun += 1
+        if self._begun == 2:
+            await self._happens()
+        async with self._records.begin() as tx:
+            yield tx
+
+    async def now(self) -> datetime:
+        return await self._records.now()
+
+    async def close(self) -> None:
+        await self._records.close()
+
+
+async def test_a_run_that_begins_while_it_is_cancelled_does_not_end_before_it_began(desk: Desk) -> None:
+    """The job and its event have the same times, whichever transaction came first."""
+    await desk.queued(await desk.account(), webhook_url=HOOK)
+    await desk.dispatch.once()
+
+    async def begins() -> None:
+        desk.clock.step(5)
+        await desk.line.begin("job_1", 1, "claim")
+
+    meanwhile = Meanwhile(desk.records, begins)
+    endings = Endings(meanwhile, desk.blobs, desk.clock, PLANS, lambda: None, public_url="https://tiro.example")
+    settled = await endings.end("job_1", 1, "cancelled")
+    job, delivery = settled.job, settled.delivery
+    assert delivery is not None
+    assert job.started_at is not None
+    assert job.ended_at == job.started_at
+    assert msgspec.json.decode(desk.blobs.get(delivery.body.key))["completed_at"] == time_text(job.ended_at)
+
+
+async def test_a_run_begun_by_a_clock_that_is_ahead_does_not_end_before_it_began(desk: Desk) -> None:
+    """Workers' clocks differ; a duration is never negative."""
+    job = await desk.running(await desk.account())
+    desk.clock.step(-30)
+    ended = (await desk.endings.end("job_1", 1, "completed")).job
+    assert ended.ended_at == job.started_at
