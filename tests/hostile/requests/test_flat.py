@@ -1,4 +1,4 @@
-"""What all of it costs a real API process: memory stays where it was, and nothing is left behind."""
+"""What all of it costs a real API process and the worker beside it: memory stays where it was, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -30,18 +30,28 @@ BLOCK = bytes(MIB)
 async def test_the_requests_of_strangers_leave_a_server_as_it_was(site: Site, seen: Note) -> None:
     """Two dozen of each kind at a time, while a hundred have begun and say no more; and it still answers."""
     child, address = await site.serving()
+    worker = await site.working()
     async with httpx2.AsyncClient(base_url=address, timeout=60, trust_env=False) as http:
-        await _warmed(http, site.key)
-        before, files, opened = pss_bytes(child.pid), _files(site.folder), open_files(child.pid)
+        taken = await _warmed(http, site.key)
+
+        async def heard() -> bool:
+            return all([(await site.job(job_id)).ended for job_id in taken])
+
+        await site.until(heard, "the first jobs are over")
+        before, idle = pss_bytes(child.pid), pss_bytes(worker.pid)
+        files, opened = _files(site.folder), open_files(child.pid)
         async with _waiting(address, site.key):
-            with weighing(child.pid) as weighed:
+            with weighing(child.pid) as weighed, weighing(worker.pid) as worked:
                 statuses = {*await _bodies(http), *await _masses(address, site.key)}
         assert (await http.get("/health")).status_code == 200
-        grown_mib = (weighed.peak_bytes - before) / MIB
-        seen(f"{before / MIB:.0f} MiB idle, {grown_mib:+.0f} MiB at most; {', '.join(map(str, sorted(statuses)))}")
+        grown_mib = [(weighed.peak_bytes - before) / MIB, (worked.peak_bytes - idle) / MIB]
+        seen(
+            f"API {before / MIB:.0f} MiB {grown_mib[0]:+.0f}, worker {idle / MIB:.0f} MiB {grown_mib[1]:+.0f}; "
+            f"{', '.join(map(str, sorted(statuses)))}"
+        )
     assert statuses == {400, 401, 413}
-    assert grown_mib < ROOM_MIB
-    assert zombies(child.pid) == []
+    assert max(grown_mib) < ROOM_MIB
+    assert zombies(child.pid) + zombies(worker.pid) == []
     assert _files(site.folder) == files
 
     async def closed() -> bool:
@@ -52,14 +62,18 @@ async def test_the_requests_of_strangers_leave_a_server_as_it_was(site: Site, se
     assert "Traceback" not in child.text
 
 
-async def _warmed(http: httpx2.AsyncClient, key: str) -> None:
-    """What is loaded at the first request of a kind is loaded."""
+async def _warmed(http: httpx2.AsyncClient, key: str) -> list[str]:
+    """What is loaded at the first request of a kind is loaded. The jobs that were taken."""
     http.headers["Authorization"] = f"Bearer {key}"
+    taken = []
     for _ in range(2):
-        assert (await http.post("/jobs", files={"file": ("a.wav", tone_wav(1.0))})).status_code == 202
+        accepted = await http.post("/jobs", files={"file": ("a.wav", tone_wav(1.0))})
+        assert accepted.status_code == 202
+        taken.append(accepted.json()["job_id"])
         assert (await http.post("/jobs", files={"file": ("a.wav", b"<html>" * 99)})).status_code == 415
         assert (await http.post("/jobs", json={})).status_code == 400
         assert (await http.get("/openapi.json")).status_code == 200
+    return taken
 
 
 async def _bodies(http: httpx2.AsyncClient) -> list[int]:
