@@ -37,11 +37,16 @@ class Told(msgspec.Struct, frozen=True):
     extras: dict[str, str | int | float | bool | None] = msgspec.field(default_factory=dict)
 
 
+class Reported(ApplicationError):
+    """What Temporal is told; the log has a line of it already."""
+
+
 class Faults(Interceptor):
-    """Installs the translation in a worker."""
+    """Installs the translation in a worker, and keeps the SDK from logging a second time what was translated."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
+        activity.logger.base_logger.addFilter(_is_news)  # once, however many workers
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 (the SDK's name)
         """Wrap every activity."""
@@ -88,13 +93,12 @@ class _Translating(ActivityInboundInterceptor):
         if isinstance(error, TiroError):
             told = Told(error.code, error.again, error.extras.get("reason"), _plain(error.extras))
             benign = isinstance(error, MediaRefused | SourceRefused | QuotaExceeded | Superseded)
-            log.info("station %s: %s (%s)", activity.info().activity_type, error.code, type(error).__name__)
+            level = logging.INFO if benign else logging.WARNING
+            log.log(level, "%s: %s (%s)", _place(task), error.code, type(error).__name__)
         else:
             told, benign = Told("internal_error", passing=True), False
             # by type and place, never by its words: these may be the recording's
-            log.error(
-                "station %s: unexpected %s\n%s", activity.info().activity_type, type(error).__name__, frames_of(error)
-            )
+            log.error("%s: unexpected %s\n%s", _place(task), type(error).__name__, frames_of(error))
         if not told.passing:
             return told, True, benign
         return told, told.code not in _UNCOUNTED and await self._is_stale(task, told.code), benign
@@ -126,6 +130,18 @@ def run_of(task: ExecuteActivityInput) -> tuple[str, int, int] | None:
     return job_id, run, int(getattr(argument, "index", 0))
 
 
+def _place(task: ExecuteActivityInput) -> str:
+    """Where it happened: the station, whose it was, and which attempt; ids alone."""
+    info, run = activity.info(), run_of(task)
+    whose = f"job {run[0]} run {run[1]} index {run[2]}" if run else f"workflow {info.workflow_id}"
+    return f"station {info.activity_type}, {whose}, attempt {info.attempt}"
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """The SDK warns of every failed attempt with a traceback; of what was told here that is the interceptor's own, and says nothing."""
+    return not (record.exc_info and isinstance(record.exc_info[1], Reported))
+
+
 def _plain(extras: dict[str, Any]) -> dict[str, str | int | float | bool | None]:
     return {name: value for name, value in extras.items() if isinstance(value, str | int | float | bool | None)}
 
@@ -139,10 +155,10 @@ def _shutdown() -> ApplicationError:
     )
 
 
-def _as_told(told: Told, *, final: bool, benign: bool) -> ApplicationError:
+def _as_told(told: Told, *, final: bool, benign: bool) -> Reported:
     category = ApplicationErrorCategory.BENIGN if benign else ApplicationErrorCategory.UNSPECIFIED
     wait_s = told.extras.get("retry_after_s")
-    return ApplicationError(
+    return Reported(
         told.code,
         msgspec.to_builtins(told),
         type=told.code,

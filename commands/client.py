@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -31,6 +32,8 @@ _ADVICE = {
     "duration_exceeds_limit": "A larger plan takes longer recordings: `tiro accounts plan`.",
     "forbidden_address": "Private addresses are refused unless the server's TIRO_EGRESS_ALLOW names their network.",
     "playlist": "Name one recording of the list.",
+    "source_unreachable": "Its server did not answer, or with an error; try again when it does.",
+    "source_timeout": "Its server was too slow; try again when it is faster.",
     "login_required": "Download it yourself and hand in the file.",
     "drm": "Protected recordings cannot be fetched.",
     "engine_unavailable": "`tiro doctor` says what the engines need.",
@@ -41,11 +44,12 @@ _ADVICE = {
 class Refusal(Exception):
     """The server said no. `str()` is what to tell a person: what happened and what to do."""
 
-    def __init__(self, code: str, message: str, reason: str | None = None) -> None:
+    def __init__(self, code: str, message: str, reason: str | None = None, upstream_status: int | None = None) -> None:
         self.code = code
         self.reason = reason
         hint = _ADVICE.get(reason or "") or _ADVICE.get(code, "")
-        why = f" ({reason})" if reason else ""
+        said = f" {upstream_status}" if upstream_status else ""
+        why = f" ({reason}{said})" if reason else ""
         super().__init__(f"{message.rstrip('.')}{why}. {hint}".strip())
 
 
@@ -96,6 +100,16 @@ class JobsClient:
             raise _refusal(answer)
         return answer.content
 
+    async def failure_of(self, job: JobAnswer) -> Refusal:
+        """What became of a job that failed or was cancelled. What the source's server answered, only its transcript's refusal says."""
+        if job.status == "cancelled":
+            return Refusal("job_cancelled", "It was cancelled.")
+        upstream_status = None
+        with contextlib.suppress(Refusal):
+            refused = _said(await self._send("GET", f"/jobs/{job.job_id}/transcript"))
+            upstream_status = refused.get("upstream_status")
+        return Refusal(job.error or "internal_error", job.message or "It failed.", job.reason, upstream_status)
+
     async def _patiently(self, call: Callable[[], Awaitable[httpx2.Response]]) -> httpx2.Response:
         """Call again while the server asks for it, a few times."""
         answer = await call()
@@ -118,13 +132,6 @@ class JobsClient:
             ) from None
 
 
-def failure_of(job: JobAnswer) -> Refusal:
-    """What became of a job that failed or was cancelled."""
-    if job.status == "cancelled":
-        return Refusal("job_cancelled", "It was cancelled.")
-    return Refusal(job.error or "internal_error", job.message or "It failed.", job.reason)
-
-
 def _read(answer: httpx2.Response, shape: type[T]) -> T:
     if answer.is_error:
         raise _refusal(answer)
@@ -135,9 +142,14 @@ def _read(answer: httpx2.Response, shape: type[T]) -> T:
 
 
 def _refusal(answer: httpx2.Response) -> Refusal:
-    try:
-        said = msgspec.json.decode(answer.content, type=dict[str, Any])
-    except msgspec.MsgspecError:
-        said = {}
+    said = _said(answer)
     message = str(said.get("message", f"The server answered {answer.status_code}."))
     return Refusal(str(said.get("error", "internal_error")), message, said.get("reason"))
+
+
+def _said(answer: httpx2.Response) -> dict[str, Any]:
+    """The object in it; empty where there is none."""
+    try:
+        return msgspec.json.decode(answer.content, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return {}

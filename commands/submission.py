@@ -13,7 +13,7 @@ import msgspec
 
 from api.admin.wire import JobRows
 from api.dialects.jobs.wire import JobAnswer
-from commands.client import JobsClient, Refusal, failure_of
+from commands.client import JobsClient, Refusal
 from commands.progress import Board, Sight, sight_of
 from commands.reach import Reach, client
 from commands.recordings import Destination, Recording, write
@@ -92,7 +92,7 @@ class Submissions:
             job = await self._watched(number, job_id)
             self._open.discard(job_id)
             if job.status != "completed":
-                raise failure_of(job)
+                raise await self._client.failure_of(job)
             files = await self._written(recording, job_id)
         except Refusal as refused:
             self._board.end(number)

@@ -12,7 +12,7 @@ import msgspec
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 from activities.faults import Told
 from activities.tasks import (
@@ -176,7 +176,7 @@ async def beat() -> None:
 
 
 @contextlib.asynccontextmanager
-async def working(client: Client, stations: ScriptedStations) -> AsyncIterator[None]:
+async def working(client: Client, stations: ScriptedStations, *interceptors: Interceptor) -> AsyncIterator[None]:
     """All queues served, in the namespace of this test."""
     activities = [
         getattr(stations, name)
@@ -191,6 +191,7 @@ async def working(client: Client, stations: ScriptedStations) -> AsyncIterator[N
                 workflows=WORKFLOWS if queue == names.CONTROL else [],
                 activities=activities,
                 workflow_runner=workflow_runner(),
+                interceptors=interceptors,
                 default_heartbeat_throttle_interval=timedelta(seconds=1),
                 max_heartbeat_throttle_interval=timedelta(seconds=1),
             )

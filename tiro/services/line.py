@@ -18,7 +18,9 @@ from tiro.ports import Blobs, Clock, Records, Vault
 from tiro.services.billing import Billing
 
 STALE_TRANSIENTS = 3
-"""The third failure of one kind at one station is for good."""
+"""The third failure of one kind at one station is for good, unless it is one of these."""
+_STALE_AFTER = {"source_unreachable": 7, "source_timeout": 7}
+"""A stranger's server may be away for a minute: as stations are tried again, it is asked at 0, 1, 3, 7, 15, 31 and 61 s."""
 LOST_ATTEMPTS = 10
 """So many attempts in a row that end with their worker are the input's fault, not the weather's."""
 _UNENDED = "attempt_unended"
@@ -28,6 +30,11 @@ class Superseded(Permanent):
     """This run is no longer the one that is wanted: it was cancelled, deleted or retried."""
 
     code = "superseded"
+
+
+def stale_after(code: str) -> int:
+    """So many failures of this kind at one station are for good."""
+    return _STALE_AFTER.get(code, STALE_TRANSIENTS)
 
 
 class Line:
@@ -138,7 +145,7 @@ class Line:
     async def is_stale(self, job_id: str, run: int, index: int, *, station: str, code: str) -> bool:
         """Count a failure; True when this kind has now happened too often here to be called passing."""
         async with self._records.begin() as tx:
-            return await tx.jobs.count_failure(job_id, run, station, index, code) >= STALE_TRANSIENTS
+            return await tx.jobs.count_failure(job_id, run, station, index, code) >= stale_after(code)
 
     async def attempt_begins(self, job_id: str, run: int, index: int, *, station: str) -> bool:
         """Count an attempt that has not ended yet; True when too many in a row never ended by themselves."""

@@ -10,22 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.api import Api, ApiMaker
+from tests.servers.api import ApiMaker
 from tests.servers.scripted_http import ScriptedHttp, Visit
 from tests.unit.commands.shell import Shell
 from tiro.services.ending import SOURCE_KEPT_FOR
-
-
-def _commands(api: Api, folder: Path) -> Shell:
-    """The commands of the installation that this server is one process of."""
-    shell = Shell(folder)
-    shell.environ |= {
-        "TIRO_DATABASE_URL": f"sqlite:///{next(folder.glob('api-*/tiro.db'))}",
-        "TIRO_BLOBS": next(folder.glob("api-*/blobs")).as_uri(),
-        "TIRO_SECRET_KEY": "c3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3M=",
-        "TIRO_EGRESS_ALLOW": "127.0.0.0/8",
-    }
-    return shell
 
 
 @pytest.mark.promise("J37", "J38")
@@ -45,7 +33,7 @@ async def test_the_delivery_log_lists_every_attempt_and_an_event_is_sent_once_mo
         ((delivery, _),) = await api.house.jobs.deliveries(job_id)
         await api.house.hooks.attempt(delivery.event_id, 1, 10.0)
         await api.house.hooks.attempt(delivery.event_id, 2, None)
-        shell = _commands(api, tmp_path)
+        shell = Shell.beside_api(tmp_path)
         shown = (await asyncio.to_thread(shell.run, "jobs", "show", job_id)).stdout
         assert f"webhook {delivery.event_id} (job.completed to 127.0.0.1): exhausted; tries: 500, 503" in shown
         assert "sesame" not in shown
@@ -72,5 +60,5 @@ async def test_the_command_says_that_the_recording_of_a_failed_job_is_gone(make_
     async with api.house.records.begin() as tx:
         (due,) = await tx.jobs.purgeable(api.house.clock.now() + SOURCE_KEPT_FOR)
         await tx.jobs.mark_source_deleted(due.job_id, api.house.clock.now())
-    said = await asyncio.to_thread(_commands(api, tmp_path).run, "jobs", "retry", job_id, expect=1)
+    said = await asyncio.to_thread(Shell.beside_api(tmp_path).run, "jobs", "retry", job_id, expect=1)
     assert f"{job_id}: The recording of this job has been deleted." in said.output

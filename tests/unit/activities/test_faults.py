@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from temporalio import activity
 from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
@@ -19,7 +21,7 @@ from activities.faults import Faults, Told
 from activities.tasks import AttemptTask, Run, TranscribeTask
 from tiro.adapters.temporal.converter import DATA_CONVERTER
 from tiro.model.errors import MediaRefused, Permanent, QuotaExceeded, SourceRefused, Transient
-from tiro.services.line import LOST_ATTEMPTS, STALE_TRANSIENTS
+from tiro.services.line import LOST_ATTEMPTS, STALE_TRANSIENTS, stale_after
 
 SECRET = "https://store.example/recording?signature=canary"
 RUN = Run("job_1", 1)
@@ -44,7 +46,7 @@ class CountingLine:
         if self._away:
             raise Transient("database_unavailable")
         self.counted.append((job_id, run, station, index, code))
-        return self.counted.count(self.counted[-1]) >= STALE_TRANSIENTS
+        return self.counted.count(self.counted[-1]) >= stale_after(code)
 
 
 class Station(ActivityInboundInterceptor):
@@ -123,7 +125,7 @@ async def test_what_the_owner_did_wrong_is_no_alarm_for_the_operator() -> None:
 async def test_the_third_passing_failure_of_one_kind_is_for_good() -> None:
     """And still counts as passing, so that another engine may be tried."""
     line = CountingLine()
-    seen = [await told(Transient("source_timeout"), line) for _ in range(3)]
+    seen = [await told(Transient("engine_crash"), line) for _ in range(3)]
     assert [one.non_retryable for one in seen] == [False, False, True]
     assert msgspec.convert(seen[-1].details[0], Told).passing
 
@@ -159,6 +161,32 @@ async def test_what_belongs_to_no_run_is_never_final_for_being_frequent() -> Non
     seen = [await told(Transient(), line, AttemptTask("evt_1", 1, None)) for _ in range(4)]
     assert not any(one.non_retryable for one in seen)
     assert line.counted == []
+
+
+async def test_the_log_says_whose_station_failed_and_at_which_attempt(caplog: pytest.LogCaptureFixture) -> None:
+    """An owner's mistake is no warning."""
+    with caplog.at_level("INFO", "tiro.activities"):
+        await told(Transient("source_timeout"))
+        await told(SourceRefused("http_status"))
+        await told(Transient("timeout"), task=AttemptTask("evt_1", 1, None))
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("WARNING", "station ingest, job job_1 run 1 index 0, attempt 1: source_timeout (Transient)"),
+        ("INFO", "station ingest, job job_1 run 1 index 0, attempt 1: source_unavailable (SourceRefused)"),
+        ("WARNING", "station ingest, workflow test, attempt 1: timeout (Transient)"),
+    ]
+
+
+async def test_the_sdk_warns_of_what_nobody_translated(caplog: pytest.LogCaptureFixture) -> None:
+    """Such as an activity that this worker does not know; what was translated has its line already."""
+    for error in (ApplicationError("not registered", type="NotFoundError"), await told(Transient("engine_crash"))):
+        with contextlib.suppress(ApplicationError):
+            try:
+                raise error
+            except ApplicationError:
+                activity.logger.warning("Completing activity as failed", exc_info=True)
+                raise
+    said = [record for record in caplog.records if record.name == "temporalio.activity"]
+    assert [record.exc_info[1].type for record in said] == ["NotFoundError"]
 
 
 async def test_a_stopping_worker_hands_its_attempt_back_and_nothing_is_counted() -> None:

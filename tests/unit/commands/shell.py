@@ -25,6 +25,18 @@ class Shell:
             "TEMPORAL_ADDRESS": "127.0.0.1:9",
         }
 
+    @classmethod
+    def beside_api(cls, folder: Path) -> Shell:
+        """The commands of the installation that this test's API server is one process of."""
+        shell = cls(folder)
+        shell.environ |= {
+            "TIRO_DATABASE_URL": f"sqlite:///{next(folder.glob('api-*/tiro.db'))}",
+            "TIRO_BLOBS": next(folder.glob("api-*/blobs")).as_uri(),
+            "TIRO_SECRET_KEY": "c3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3M=",
+            "TIRO_EGRESS_ALLOW": "127.0.0.0/8",
+        }
+        return shell
+
     def run(self, *words: str, expect: int = 0, **changes: str) -> Result:
         result = CliRunner().invoke(main, words, env={**self.environ, **changes})
         assert result.exit_code == expect, result.output
