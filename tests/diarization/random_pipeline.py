@@ -71,6 +71,7 @@ def write_pipeline(folder: Path, config: str) -> Path:
 def _save(model: Any, path: Path) -> None:
     import lightning
     import torch
+    from pyannote.audio.core.model import Introspection
 
     checkpoint = {
         "state_dict": model.state_dict(),
@@ -78,6 +79,9 @@ def _save(model: Any, path: Path) -> None:
         "pytorch-lightning_version": lightning.__version__,
     }
     model.on_save_checkpoint(checkpoint)
+    # as older versions of pyannote.audio left them there
+    checkpoint["pyannote.audio"]["versions"]["torch"] = torch.__version__
+    checkpoint["pyannote.audio"]["introspection"] = Introspection()
     path.parent.mkdir(parents=True)
     torch.save(checkpoint, path)
 

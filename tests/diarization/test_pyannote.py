@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.diarization.noise import DURATION_S, SPANS
 from tests.diarization.random_pipeline import COMMUNITY_1, VERSION_3_1, write_pipeline
 from tiro.adapters.diarizers.pyannote import Pyannote
 from tiro.adapters.diarizers.registry import resolve_diarizer
 from tiro.model.errors import Permanent, Transient
-from tiro.model.media import SAMPLE_RATE_HZ, Span
+from tiro.model.media import SAMPLE_RATE_HZ
 from tiro.settings import Settings
 
 pytestmark = [
@@ -27,21 +28,6 @@ pytestmark = [
     # other people's warnings: what is tested is that it runs
     pytest.mark.filterwarnings("ignore"),
 ]
-DURATION_S = 14.0
-
-
-class Noise:
-    """A span of hissing."""
-
-    def __init__(self, index: int, start_s: float, end_s: float) -> None:
-        self.span = Span(index, 0, start_s, end_s, ((start_s, end_s),))
-
-    def samples(self) -> np.ndarray:
-        size = round((self.span.end_s - self.span.start_s) * SAMPLE_RATE_HZ)
-        return np.random.default_rng(self.span.index).normal(0, 0.1, size).astype(np.float32)
-
-
-SPANS = (Noise(0, 0.0, 8.0), Noise(1, 8.0, DURATION_S))
 
 
 @pytest.fixture(scope="module", autouse=True)

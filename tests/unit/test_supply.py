@@ -68,7 +68,7 @@ def imported(path: Path) -> set[str]:
 
 
 def test_nothing_is_unpickled_by_our_code() -> None:
-    """Whoever can write a pickle runs what is in it. (pyannote unpickles its checkpoints; docs/security.md says so.)"""
+    """Whoever can write a pickle runs what is in it. (pyannote would; `tests/diarization` sees to it that it does not.)"""
     rooms = ("workflows", "activities", "api", "commands", "tiro", "scripts", "deploy")
     files = [*(path for room in rooms for path in (ROOT / room).rglob("*.py")), ROOT / "worker.py", ROOT / "cli.py"]
     for path in files:
@@ -141,6 +141,32 @@ def test_pyannote_does_not_load_another_pipeline_than_was_meant(model: Path) -> 
     (model / "config.json").write_bytes(b"other")
     with pytest.raises(Permanent, match=r"SHA256SUMS: config\.json"):
         pipeline.load(str(model))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "pipeline: {name: subprocess.Popen, params: {args: [touch, CANARY]}}",
+        "pipeline: {name: pyannote.audio.Pipeline.from_pretrained, params: {checkpoint: somewhere/else}}",
+    ],
+)
+def test_pyannote_s_configuration_names_no_class_but_its_pipeline(tmp_path: Path, config: str) -> None:
+    (tmp_path / "config.yaml").write_text(config)
+    with pytest.raises(Permanent, match="names another pipeline"):
+        pipeline.config_of(str(tmp_path))
+
+
+def test_pyannote_gets_nothing_else_of_a_configuration(tmp_path: Path) -> None:
+    """`preprocessors` name classes as well."""
+    name = "pyannote.audio.pipelines.SpeakerDiarization"
+    (tmp_path / "config.yaml").write_text(
+        f"version: 3.1.0\npipeline: {{name: {name}, params: {{plda: $model/plda}}}}\nparams: {{a: 1}}\n"
+        "preprocessors: {audio: {name: subprocess.Popen, params: {args: [touch, CANARY]}}}\n"
+    )
+    assert pipeline.config_of(str(tmp_path)) == {
+        "pipeline": {"name": name, "params": {"plda": {"checkpoint": str(tmp_path), "subfolder": "plda"}}},
+        "params": {"a": 1},
+    }
 
 
 HOLE = {"name": "a", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2"]}]}

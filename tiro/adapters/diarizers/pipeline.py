@@ -5,6 +5,8 @@ The only file that imports torch and pyannote. Audio comes as a file of float32 
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import traceback
 from multiprocessing.connection import Connection
@@ -16,7 +18,12 @@ import numpy as np
 
 from tiro.adapters import checksums
 from tiro.adapters.diarizers.child import serve_until_orphaned
+from tiro.model.errors import Permanent
 from tiro.model.media import SAMPLE_RATE_HZ
+
+_PIPELINE = "pyannote.audio.pipelines.SpeakerDiarization"
+_GLOBAL = re.compile(r"GLOBAL ([\w.]{1,200})")
+"""What torch refused to make, in its words."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -26,10 +33,11 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """Stretches (start_s, end_s, voice), or why there are none: `engine_unavailable` (no model) or `diarizer_crash`."""
+    """Stretches (start_s, end_s, voice), or why there are none: `engine_unavailable` (no model) or `diarizer_crash`; `why` in words."""
 
     stretches: tuple[tuple[float, float, str], ...] = ()
     failure: str | None = None
+    why: str = ""
 
 
 def main() -> None:
@@ -46,26 +54,52 @@ def main() -> None:
             pipeline = pipeline or load(sys.argv[2])
             failure = "diarizer_crash"
             answer = Answer(stretches_of(pipeline, np.memmap(request.path, np.float32, "c")))
-        except Exception:  # noqa: BLE001 - whatever goes wrong in there, the parent is told
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong in there, the parent is told
             traceback.print_exc()
-            answer = Answer(failure=failure)
+            answer = Answer(failure=failure, why=error.message if isinstance(error, Permanent) else "")
         connection.send_bytes(msgspec.msgpack.encode(answer))
 
 
 def load(model: str) -> Any:
     """The pipeline of a local folder (nothing is downloaded for it) or a hub name, on the GPU where there is one.
 
-    pyannote unpickles its checkpoints, which runs what is in them: a folder's files are checked before, where they are listed.
+    Nothing in it runs. Raises Permanent `engine_unavailable` for files that are not the listed ones, another pipeline, and a checkpoint
+    that holds more than weights.
     """
     if Path(model).is_dir():
         checksums.verify(Path(model))
+    config = config_of(model)
+    _weights_only()
     import torch
     from pyannote.audio import Pipeline
 
-    pipeline = Pipeline.from_pretrained(config_of(model))
+    try:
+        pipeline = Pipeline.from_pretrained(config)
+    except torch.serialization.pickle.UnpicklingError as error:
+        raise _refused(str(error)) from None
     if torch.cuda.is_available():
         pipeline.to(torch.device("cuda"))
     return pipeline
+
+
+def _weights_only() -> None:
+    """pyannote asks torch to unpickle whatever a checkpoint holds, which can run anything. Torch is told not to, and what is harmless."""
+    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
+    import torch
+    from pyannote.audio.core.model import Introspection
+    from pyannote.audio.core.task import Problem, Resolution, Specifications
+
+    # the first and the last are in older checkpoints; all but hold data, and none does anything when made
+    torch.serialization.add_safe_globals(
+        [torch.torch_version.TorchVersion, Specifications, Problem, Resolution, Introspection]
+    )
+
+
+def _refused(words: str) -> Permanent:
+    found = _GLOBAL.search(words)
+    held = f"{found[1]}, which is neither weights nor one of pyannote's descriptions" if found else "what is no weights"
+    text = f"A checkpoint of the model holds {held}. Nothing of it ran. Take the model from its publisher; docs/security.md tells more."
+    return Permanent("engine_unavailable", text)
 
 
 def stretches_of(pipeline: Any, samples: np.ndarray[Any, np.dtype[np.float32]]) -> tuple[tuple[float, float, str], ...]:
@@ -94,14 +128,15 @@ def config_of(model: str) -> dict[str, Any]:
     path = folder / "config.yaml" if folder.is_dir() else folder if folder.is_file() else _from_hub(model)
     home = str(path.parent) if folder.exists() else model
     config: dict[str, Any] = yaml.safe_load(path.read_text())
+    if config["pipeline"]["name"] != _PIPELINE:
+        # pyannote would make whatever is named, with the given arguments: also a program
+        raise Permanent("engine_unavailable", f"The model's config.yaml names another pipeline than {_PIPELINE}.")
     params = {name: _found(value, home) for name, value in config["pipeline"].get("params", {}).items()}
     if "plda" not in params and params.get("clustering", "VBxClustering") != "VBxClustering":
         params["plda"] = _idle_plda()
     pipeline = config["pipeline"] | {"params": params}
-    # versions are those of pyannote.audio 3 in older folders: the lock decides, not the folder
-    return {name: value for name, value in config.items() if name not in {"version", "dependencies"}} | {
-        "pipeline": pipeline
-    }
+    # no version: older folders name that of pyannote.audio 3, and the lock decides; no preprocessors: they name classes to be made
+    return {name: config[name] for name in ("params", "freeze") if name in config} | {"pipeline": pipeline}
 
 
 def _found(value: Any, home: str) -> Any:

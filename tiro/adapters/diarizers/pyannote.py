@@ -51,7 +51,7 @@ class Pyannote:
             raw = self._child.ask(request, stop, _LOAD_S + duration_s * _DEADLINE_PER_AUDIO_S)
         answer = msgspec.msgpack.decode(raw, type=Answer)
         if answer.failure == "engine_unavailable":
-            raise Permanent("engine_unavailable", f"The pyannote pipeline could not be loaded. {WAY_OUT}")
+            raise Permanent("engine_unavailable", f"The pyannote pipeline could not be loaded. {answer.why or WAY_OUT}")
         if answer.failure:
             raise Transient(answer.failure, "The pyannote pipeline failed on this recording.")
         inside = [(max(start_s, 0.0), min(end_s, duration_s), voice) for start_s, end_s, voice in answer.stretches]
