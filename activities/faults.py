@@ -27,6 +27,9 @@ _UNCOUNTED = {
 }
 """Our own rooms being away, full or at it already, or an engine with much to do, is nobody's input's fault: tried until that is over."""
 
+_USUAL = {"fetch_under_way"}
+"""Waiting for one's own: nobody's fault."""
+
 
 class Told(msgspec.Struct, frozen=True):
     """The detail of an ApplicationError. `passing`: it was Transient, so another engine may be tried."""
@@ -92,7 +95,7 @@ class _Translating(ActivityInboundInterceptor):
         """(what is told, non-retryable, benign)."""
         if isinstance(error, TiroError):
             told = Told(error.code, error.again, error.extras.get("reason"), _plain(error.extras))
-            benign = isinstance(error, MediaRefused | SourceRefused | QuotaExceeded | Superseded)
+            benign = isinstance(error, MediaRefused | SourceRefused | QuotaExceeded | Superseded) or told.code in _USUAL
             level = logging.INFO if benign else logging.WARNING
             log.log(level, "%s: %s (%s)", _place(task), error.code, type(error).__name__)
         else:

@@ -19,8 +19,9 @@ from tiro.services.billing import Billing
 
 STALE_TRANSIENTS = 3
 """The third failure of one kind at one station is for good, unless it is one of these."""
-_STALE_AFTER = {"source_unreachable": 7, "source_timeout": 7}
-"""A stranger's server may be away for a minute: as stations are tried again, it is asked at 0, 1, 3, 7, 15, 31 and 61 s."""
+_STALE_AFTER = {"source_unreachable": 7}
+"""A stranger's server may be away for a minute: as stations are tried again, it is asked at 0, 1, 3, 7, 15, 31 and 61 s.
+One that answers too slowly has had its time in each attempt."""
 LOST_ATTEMPTS = 10
 """So many attempts in a row that end with their worker are the input's fault, not the weather's."""
 _UNENDED = "attempt_unended"
