@@ -16,7 +16,7 @@ from temporalio import activity
 from activities.heartbeat import beating
 from activities.tasks import IngestTask, Prepared, Run
 from activities.threads import Threads
-from tiro.model.blob import plan_key, source_key, span_audio_key, span_record_key
+from tiro.model.blob import BlobRef, plan_key, source_key, span_audio_key, span_record_key
 from tiro.model.errors import MediaRefused, Transient
 from tiro.model.job import Job, JobPatch
 from tiro.model.media import MediaProbe, Span, SpanPlan
@@ -158,9 +158,12 @@ class Recording:
 
     async def _store_plan(self, job: Job, plan: SpanPlan) -> SpanPlan:
         """Written once: whoever comes second works with the first one's plan."""
-        key = plan_key(job.job_id, plan.plan)
-        if not await self._threads.run(self._blobs.put_if_absent, key, msgspec.json.encode(plan), "application/json"):
+        key, body = plan_key(job.job_id, plan.plan), msgspec.json.encode(plan)
+        if not await self._threads.run(self._blobs.put_if_absent, key, body, "application/json"):
             return msgspec.json.decode(await self._threads.run(self._blobs.get, key), type=SpanPlan)
+        await self._line.keep(
+            job.job_id, job.run, BlobRef(key, len(body), sha256(body).hexdigest(), "application/json")
+        )
         return plan
 
     @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""What does ingest say of a recording that an earlier run has cut already?"""
+"""What does ingest say of a recording that was cut before, and leave of one that nobody wants any more?"""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from activities.recording import Recording
 from activities.tasks import IngestTask
 from activities.threads import Threads
 from tests.servers.databases import SteppedClock
+from tests.unit.services.desk import Desk
 from tiro.adapters.storage.memory import MemoryBlobs
 from tiro.model.blob import plan_key
 from tiro.model.job import Job
 from tiro.model.media import Span, SpanPlan
 from tiro.model.request import JobOptions, UrlSource
+from tiro.services.line import Superseded
 
 
 class KnownLine:
@@ -83,3 +85,23 @@ async def test_spans_of_a_long_recording_are_announced_again_to_a_new_run(
         prepared = await ActivityEnvironment().run(recording.ingest, IngestTask("job_1", 2, 300.0))
     assert prepared.spans == (0, 2, 3)
     assert announced.spans == told
+
+
+async def test_a_plan_that_is_written_too_late_is_removed_again(desk: Desk, tmp_path: Path) -> None:
+    """The job was cancelled, and emptied, while its recording was cut."""
+    job = await desk.running(await desk.account())
+    await desk.endings.end(job.job_id, 1, "cancelled")
+    await desk.upkeep.empty(job.job_id)
+    with ThreadPoolExecutor(1) as executor:
+        recording = Recording(
+            desk.line,
+            desk.blobs,
+            None,  # type: ignore[arg-type]
+            SimpleNamespace(version="1"),  # type: ignore[arg-type]
+            desk.orchestrator,
+            Threads(executor),
+            tmp_path,
+        )
+        with pytest.raises(Superseded):
+            await recording._store_plan(job, SpanPlan("late", "mono", (), decoded_s=120.0))
+    assert desk.names() == []
