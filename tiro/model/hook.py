@@ -72,9 +72,10 @@ class DeliveryTask(msgspec.Struct, frozen=True):
     delays_s: tuple[float, ...]
 
 
-def delays_s(dialect: str, scale: float = 1.0) -> tuple[float, ...]:
-    """The dialect's schedule, stretched by `scale`."""
-    return tuple(float(at) * scale for at in SCHEDULES_S[dialect])
+def delays_s(dialect: str, scale: float = 1.0, late_s: float = 0.0) -> tuple[float, ...]:
+    """What is left of the dialect's schedule so long after the job's end, stretched by `scale`; the first attempt is always made."""
+    _, *later = SCHEDULES_S[dialect]
+    return (0.0, *((at_s - late_s) * scale for at_s in later if at_s > late_s))
 
 
 def host_key(url: SealedUrl) -> str:

@@ -139,8 +139,9 @@ class Endings:
         return Settled(ended, delivery, newly=True)
 
     def delivery_task(self, delivery: Delivery) -> DeliveryTask:
-        """What the delivery's workflow is told."""
-        return DeliveryTask(delivery.event_id, delays_s(delivery.dialect, self._hook_scale))
+        """What the delivery's workflow is told; what is late is no reason to go on longer."""
+        late_s = max(0.0, (self._clock.now() - delivery.created_at).total_seconds())
+        return DeliveryTask(delivery.event_id, delays_s(delivery.dialect, self._hook_scale, late_s))
 
     async def _charge(self, tx: Transaction, job: Job, outcome: Outcome, now: datetime) -> Charge:
         seconds = billed_seconds(job, outcome)

@@ -127,6 +127,19 @@ async def test_a_delivery_is_started_with_its_schedule_and_only_while_it_waits(d
     assert await desk.orders() == []
 
 
+@pytest.mark.promise("J38")
+@pytest.mark.parametrize(("late_s", "first"), [(45, (0, 75)), (3600, (0, 3600)), (86_399, (0, 1)), (90_000, (0,))])
+async def test_a_delivery_that_begins_late_ends_no_later(desk: Desk, late_s: float, first: tuple[float, ...]) -> None:
+    """Temporal was away: the first attempt is made at once, the last within a day of the job's end as for any other."""
+    await desk.running(await desk.account(), webhook_url=HOOK)
+    await desk.endings.end("job_1", 1, "completed")
+    desk.clock.step(late_s)
+    await desk.dispatch.once()
+    (task,) = desk.orchestrator.deliveries.values()
+    assert task.delays_s[:2] == first
+    assert late_s + task.delays_s[-1] == max(late_s, 24 * 3600)
+
+
 async def test_an_account_whose_plan_is_lost_holds_up_no_other(desk: Desk) -> None:
     """Its jobs wait until the settings name the plan again: those with an order, and those that would get a slot."""
     lost, other = await desk.account("pro"), await desk.account("pro")
