@@ -85,6 +85,7 @@ async def test_anything_else_is_tried_again_until_the_last_attempt(desk: Desk, s
     assert [(attempt.number, attempt.status) for attempt in attempts] == [(1, status), (2, status)]
 
 
+@pytest.mark.promise("J2", "J38")
 async def test_every_attempt_has_the_same_bytes_and_a_signature_of_them(desk: Desk) -> None:
     """With the secret that is active at that moment, and the one before for a day."""
     event_id, receiver = await _event(desk), Receiver(500, 200)
@@ -101,6 +102,29 @@ async def test_every_attempt_has_the_same_bytes_and_a_signature_of_them(desk: De
     assert first[SIGNATURE] == _signed(old, body)
     assert second[SIGNATURE] == _signed(new, body)
     assert second[f"{SIGNATURE}-Previous"] == _signed(old, body)
+
+
+@pytest.mark.promise("J2")
+async def test_a_secret_that_waits_signs_nothing_and_the_one_before_a_day_and_no_longer(desk: Desk) -> None:
+    """Step by step: with `next` nothing changes; `activate` adds the second header, which is gone after 24 hours."""
+    event_id, receiver = await _event(desk), Receiver(500, 500, 500)
+    hooks = _hooks(desk, receiver)
+    account_id = (await desk.job()).account_id
+    old = await desk.accounts.webhook_secret(account_id)
+    new = await desk.accounts.next_webhook_secret(account_id)
+    await hooks.attempt(event_id, 1, 10.0)
+    await desk.accounts.activate_webhook_secret(account_id)
+    desk.clock.step(24 * 3600 - 1)
+    await hooks.attempt(event_id, 2, 10.0)
+    desk.clock.step(1)
+    await hooks.attempt(event_id, 3, None)
+    body = receiver.sent[0][2]
+    told = [{name: value for name, value in sent.items() if SIGNATURE in name} for _, sent, _ in receiver.sent]
+    assert told == [
+        {SIGNATURE: _signed(old, body)},
+        {SIGNATURE: _signed(new, body), f"{SIGNATURE}-Previous": _signed(old, body)},
+        {SIGNATURE: _signed(new, body)},
+    ]
 
 
 async def test_nothing_is_sent_for_an_event_that_was_stopped_or_is_gone(desk: Desk) -> None:
