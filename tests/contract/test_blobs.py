@@ -197,6 +197,7 @@ def test_list_is_in_key_order_and_below_the_prefix(blobs: Blobs) -> None:
     assert [info.size_bytes for info in blobs.list("other")] == [5]
 
 
+@pytest.mark.promise("J43")
 def test_delete_prefix_takes_all_below_and_nothing_beside(blobs: Blobs) -> None:
     for name in ("jobs/a/1", "jobs/a/b/2", "jobs/ab/1", "keep"):
         blobs.put(name, b"x")

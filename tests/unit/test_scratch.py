@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tiro.adapters.scratch import clear, passing_folder
 
 _HOLDING = """
@@ -27,6 +29,7 @@ def test_a_passing_folder_is_gone_afterwards(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.promise("J43")
 def test_what_a_killed_process_left_is_cleared_and_what_a_living_one_holds_stays(tmp_path: Path) -> None:
     """A recording that lay in scratch does not outlive its worker by a day."""
     with subprocess.Popen([sys.executable, "-c", _HOLDING, str(tmp_path)], stdout=subprocess.PIPE) as process:

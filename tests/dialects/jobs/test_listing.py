@@ -57,3 +57,11 @@ async def test_there_are_five_words_for_a_status(api: Api) -> None:
         found = (await api.http.get(f"/jobs?status={word}")).json()["jobs"]
         assert [(one["job_id"], one["status"]) for one in found] == [(job_id, word)]
         assert 0 <= found[0]["progress"] <= 1
+
+
+@pytest.mark.promise("J4")
+@pytest.mark.parametrize("since", ["yesterday", "", "2026-03-01", "2026-03-01T12:00:00", "-1", "1e400", "9" * 40])
+async def test_what_is_no_moment_is_named(api: Api, since: str) -> None:
+    """400 rather than a list that misses something; a time without its offset could be anybody's."""
+    answer = await api.http.get("/jobs", params={"since": since})
+    assert (answer.status_code, answer.json()["error"], answer.json()["param"]) == (400, "invalid_request", "since")

@@ -7,21 +7,28 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.services.desk import CAPS, HOOK, Desk
-from tiro.model.errors import Conflict, NotFound, RateLimited
+from tiro.model import blob
+from tiro.model.errors import Conflict, NotFound, RateLimited, Transient
+from tiro.model.job import Outcome
 from tiro.model.replay import Replay
 from tiro.services.ending import CANCELLED_SWEPT_AFTER, SOURCE_KEPT_FOR, Fault
 from tiro.services.limiter import Limiter, Rate
 from tiro.services.replays import KEPT_FOR
 from tiro.services.upkeep import LOST_AFTER, UPLOAD_KEPT_FOR, Swept
 
-MEDIA = (
-    "source",
-    "spans/plan/0000.flac",
-    "spans/plan/plan.json",
-    "parts/plan/first/0000.json",
-    "turns/plan/acoustic.json",
+MEDIA = tuple(
+    key.removeprefix(blob.job_prefix("job_1"))
+    for key in (
+        blob.source_key("job_1"),
+        blob.span_audio_key("job_1", "plan", 0),
+        blob.span_record_key("job_1", "plan", 0),
+        blob.plan_key("job_1", "plan"),
+        blob.part_key("job_1", "plan", "first", 0),
+        blob.turns_key("job_1", "plan", "acoustic"),
+    )
 )
 RESULTS = ("transcript.json", "results/transcript.txt")
+KEPT_KEYS = {"transcript_key", "result_key", "event_key"}
 AN_HOUR_S = 3600.0
 
 
@@ -44,6 +51,31 @@ async def test_the_recording_and_all_that_was_made_of_it_go_within_a_day_and_the
     assert (await desk.job()).source_deleted_at == desk.clock.now()
     assert await desk.upkeep.sweep() == Swept()
     assert timedelta(hours=24) > SOURCE_KEPT_FOR
+
+
+@pytest.mark.promise("J43")
+@pytest.mark.parametrize("outcome", ["completed", "failed", "cancelled"])
+async def test_however_a_job_ends_nothing_of_its_sound_is_left_nor_begun(desk: Desk, outcome: Outcome) -> None:
+    """Uploads that a killed process left open below the job are broken off with the rest."""
+    await desk.running(await desk.account())
+    _fill(desk)
+    begun = [desk.blobs.writer(f"jobs/job_1/{name}") for name in MEDIA]
+    await desk.endings.end("job_1", 1, outcome, Fault("transient_error") if outcome == "failed" else None)
+    desk.clock.step(SOURCE_KEPT_FOR.total_seconds())
+    await desk.upkeep.sweep()
+    assert not set(desk.names()) & set(MEDIA)
+    for writer in begun:
+        with pytest.raises(Transient):
+            writer.commit()
+    assert (await desk.job()).source_deleted_at == desk.clock.now()
+
+
+@pytest.mark.promise("J43")
+def test_no_kind_of_content_is_forgotten_here() -> None:
+    """A new name below a job is either purged, and then in MEDIA, or kept by intent."""
+    named = {name for name in vars(blob) if name.endswith("_key")}
+    purged = {"source_key", "span_audio_key", "span_record_key", "plan_key", "part_key", "turns_key"}
+    assert named == purged | KEPT_KEYS
 
 
 @pytest.mark.promise("J9", "J24")
@@ -70,6 +102,7 @@ async def test_a_recording_that_is_being_heard_again_is_not_removed(desk: Desk) 
     assert "source" in desk.names()
 
 
+@pytest.mark.promise("J43")
 async def test_a_cancelled_job_leaves_its_event_and_nothing_else(desk: Desk) -> None:
     """Also when the cancel came while its transcript was being written; the event is still to be delivered."""
     await desk.running(await desk.account(), webhook_url=HOOK)
