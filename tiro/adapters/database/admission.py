@@ -7,10 +7,10 @@ on SQLite there is one process, and transactions stand in line.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain, zip_longest
 
-from sqlalchemy import RowMapping, case, exists, select, update
+from sqlalchemy import ColumnElement, RowMapping, case, exists, select, update
 
 from tiro.adapters.database.rows import Rows, write
 from tiro.adapters.database.tables import accounts, jobs, orders
@@ -23,8 +23,9 @@ async def admit(rows: Rows, caps: Mapping[str, int], limit: int) -> list[Order]:
     """Slots and orders for at most `limit` jobs, taken in turns from the accounts. A plan that `caps` does not name gets none."""
     if not caps or limit < 1:
         return []
-    lines = [await _line(rows, account, limit) for account in await _with_room(rows, caps, limit)]
-    chosen = [job for job in chain.from_iterable(zip_longest(*lines)) if job is not None][:limit]
+    served = await _with_room(rows, caps, limit)
+    lines = [await in_line(rows, one["account_id"], WAITING, min(one["free"], limit)) for one in served]
+    chosen = in_turns(lines, limit)
     if not chosen:
         return []
     await rows.run(update(jobs).where(jobs.c.job_id.in_([job["job_id"] for job in chosen])).values(admitted=True))
@@ -50,13 +51,18 @@ async def _with_room(rows: Rows, caps: Mapping[str, int], limit: int) -> list[Ro
     return list(await rows.all(room))
 
 
-async def _line(rows: Rows, account: RowMapping, limit: int) -> list[RowMapping]:
-    """The jobs of one account that may start, longest waiting first (a retry waits since it was asked for)."""
+async def in_line(rows: Rows, account_id: str, which: ColumnElement[bool], at_most: int) -> list[RowMapping]:
+    """Those of an account's jobs that are next, locked, longest waiting first (a retry waits since it was asked for)."""
     line = (
         select(jobs.c.job_id, jobs.c.account_id, jobs.c.run)
-        .where(jobs.c.account_id == account["account_id"], WAITING)
+        .where(jobs.c.account_id == account_id, which)
         .order_by(jobs.c.changed_at, jobs.c.job_id)
-        .limit(min(account["free"], limit))
+        .limit(at_most)
         .with_for_update(skip_locked=True, key_share=True)
     )
     return list(await rows.all(line))
+
+
+def in_turns(lines: Sequence[Sequence[RowMapping]], at_most: int) -> list[RowMapping]:
+    """The first of each line, then the second of each."""
+    return [job for job in chain.from_iterable(zip_longest(*lines)) if job is not None][:at_most]

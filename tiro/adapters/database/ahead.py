@@ -6,12 +6,11 @@ An address may be good for an hour, and the line may be longer. No more wait fet
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain, zip_longest
 
 import msgspec
 from sqlalchemy import ColumnElement, RowMapping, ScalarSelect, Text, case, exists, func, select, type_coerce, update
 
-from tiro.adapters.database.admission import WAITING
+from tiro.adapters.database.admission import WAITING, in_line, in_turns
 from tiro.adapters.database.rows import Rows, write
 from tiro.adapters.database.tables import accounts, jobs, orders
 from tiro.model.job import Order
@@ -28,7 +27,7 @@ async def order_fetches(rows: Rows, caps: Mapping[str, int], limit: int) -> list
     if not caps or limit < 1:
         return []
     lines = [await _line(rows, account, limit) for account in await _full(rows, caps, limit)]
-    chosen = [job for job in chain.from_iterable(zip_longest(*lines)) if job is not None][:limit]
+    chosen = in_turns(lines, limit)
     if not chosen:
         return []
     named = jobs.c.job_id.in_([job["job_id"] for job in chosen])
@@ -56,14 +55,7 @@ async def _line(rows: Rows, account: RowMapping, limit: int) -> list[RowMapping]
     """The jobs of one account whose recordings may be fetched, longest waiting first."""
     # counted again: before the lock was taken another relay may have ordered
     room = account["cap"] - int(await rows.value(select(_ahead_of(account["account_id"]))))
-    line = (
-        select(jobs.c.job_id, jobs.c.run)
-        .where(jobs.c.account_id == account["account_id"], _UNFETCHED)
-        .order_by(jobs.c.changed_at, jobs.c.job_id)
-        .limit(max(0, min(room, limit)))
-        .with_for_update(skip_locked=True, key_share=True)
-    )
-    return list(await rows.all(line))
+    return await in_line(rows, account["account_id"], _UNFETCHED, max(0, min(room, limit)))
 
 
 def _ahead_of(account_id: str | ColumnElement[str]) -> ScalarSelect[int]:
