@@ -56,21 +56,24 @@ class Dispatch:
             await tx.jobs.drop_order(order)
 
     async def _start(self, order: Order) -> None:
-        job, account = await self._wanted(order)
-        if job is not None and account is not None:
-            await self._orchestrator.start_transcription(self._launch(job, account))
+        wanted = await self._wanted(order)
+        if wanted is not None:
+            await self._orchestrator.start_transcription(self._launch(*wanted))
 
     async def _fetch(self, order: Order) -> None:
         """Only what still waits: with a slot its run fetches for itself."""
-        job, account = await self._wanted(order)
-        if job is not None and account is not None and not job.admitted:
-            await self._orchestrator.start_fetch(self._launch(job, account))
+        wanted = await self._wanted(order)
+        if wanted is not None and not wanted[0].admitted:
+            await self._orchestrator.start_fetch(self._launch(*wanted))
 
-    async def _wanted(self, order: Order) -> tuple[Job | None, Account | None]:
+    async def _wanted(self, order: Order) -> tuple[Job, Account] | None:
+        """None: the run has ended meanwhile, or another has followed it."""
         async with self._records.begin() as tx:
             job = await tx.jobs.get(order.job_id)
             account = await tx.accounts.get(job.account_id) if job else None
-        return (None, None) if job is None or job.ended or job.run != order.run else (job, account)
+        if job is None or account is None or job.ended or job.run != order.run:
+            return None
+        return job, account
 
     def _launch(self, job: Job, account: Account) -> Launch:
         return Launch(
