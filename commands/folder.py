@@ -18,6 +18,9 @@ import msgspec
 
 from tiro.settings import Settings, read
 
+SECRET_KEY, ADMIN_TOKEN, CREDENTIALS = "secret.key", "admin.token", "credentials.json"
+SECRETS = (SECRET_KEY, ADMIN_TOKEN, CREDENTIALS)
+"""Files that nobody but the folder's owner may read."""
 _END_WITHIN_S = 5.0
 _GLANCE_S = 0.5
 """Who only asks for the holder takes the lock for a moment; nobody is refused because of that."""
@@ -67,20 +70,20 @@ class DataFolder:
 
     def secret_key(self) -> str:
         """Made once; tokens and sealed values die with it."""
-        return self._secret("secret.key", lambda: base64.b64encode(secrets.token_bytes(32)).decode())
+        return self._secret(SECRET_KEY, lambda: base64.b64encode(secrets.token_bytes(32)).decode())
 
     def admin_token(self) -> str:
         """What the command line shows to the server's loopback routes."""
-        return self._secret("admin.token", lambda: secrets.token_urlsafe(32))
+        return self._secret(ADMIN_TOKEN, lambda: secrets.token_urlsafe(32))
 
     def credentials(self) -> Credentials | None:
         """The first account, or None before the first start."""
-        file = self.path / "credentials.json"
+        file = self.path / CREDENTIALS
         return msgspec.json.decode(file.read_bytes(), type=Credentials) if file.exists() else None
 
     def save_credentials(self, credentials: Credentials) -> None:
         """Kept for its owner only."""
-        _write_secret(self.path / "credentials.json", msgspec.json.encode(credentials).decode())
+        _write_secret(self.path / CREDENTIALS, msgspec.json.encode(credentials).decode())
 
     def ports(self) -> dict[str, int]:
         """Ports of the Temporal server, chosen once so that bookmarks and running clients stay good."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from commands.folder import DataFolder
+from commands.folder import SECRET_KEY, DataFolder
 from tiro.settings import Settings, read
 
 Level = Literal["ok", "warn", "fail"]
@@ -45,7 +45,7 @@ def subject_at_scale(environ: Mapping[str, str]) -> Subject:
 
 def subject_of_folder(folder: DataFolder, environ: Mapping[str, str]) -> Subject:
     """The embedded server of a folder; one that was never started leaves no folder behind. Raises Invalid."""
-    if not (folder.path / "secret.key").exists():
+    if not (folder.path / SECRET_KEY).exists():
         stand_in = base64.b64encode(bytes(32)).decode()
         defaults: dict[str, object] = {"database_url": folder.database_url, "blobs_url": folder.blobs_url}
         settings = read(environ, folder.toml, {**defaults, "secret_key": stand_in, "embedded": True})

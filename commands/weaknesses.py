@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from commands.folder import SECRETS
 from commands.subject import Check, Finding, Subject
 from tiro.adapters.media import walls
 from tiro.adapters.vault import derive, guessable
 
-_SECRETS = ("secret.key", "admin.token", "credentials.json")
 _LISTENING = "0A"
 """The state of a socket in /proc/net/tcp."""
 
@@ -130,7 +130,7 @@ def _is_loopback(host: str) -> bool:
 
 def _kept(folder: Path) -> Iterator[Path]:
     yield folder
-    yield from (folder / name for name in _SECRETS if (folder / name).exists())
+    yield from (folder / name for name in SECRETS if (folder / name).exists())
 
 
 def _listens_openly(port: int) -> list[str]:

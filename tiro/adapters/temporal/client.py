@@ -17,6 +17,8 @@ from tiro.model.temporal import TemporalAccess
 _RETRIES = RetryConfig(
     initial_interval_millis=100, max_interval_millis=2000, max_elapsed_time_millis=8000, max_retries=5
 )
+_SILENT_S = 3.0
+"""A server that has just been started takes a moment; nobody needs to hear of that."""
 
 
 async def connect(settings: TemporalAccess, *, lazy: bool = True) -> Client:
@@ -38,16 +40,14 @@ async def connect(settings: TemporalAccess, *, lazy: bool = True) -> Client:
     )
 
 
-async def connect_patiently(
-    access: TemporalAccess, say: Callable[[str], None], *, every_s: float = 2.0, silent_s: float = 3.0
-) -> Client:
+async def connect_patiently(access: TemporalAccess, say: Callable[[str], None], *, every_s: float = 2.0) -> Client:
     """A connected client, as workers need one: waits for a cluster that is away, and says so once it takes long."""
     told, began = False, time.monotonic()
     while True:
         try:
             return await connect(access, lazy=False)
         except RuntimeError:
-            if not told and time.monotonic() - began >= silent_s:
+            if not told and time.monotonic() - began >= _SILENT_S:
                 say("Temporal does not answer yet; waiting for it.")
                 told = True
             await asyncio.sleep(every_s)
