@@ -28,7 +28,7 @@ _UNCOUNTED = {
 """Our own rooms being away, full or at it already, or an engine with much to do, is nobody's input's fault: tried until that is over."""
 
 _USUAL = {"fetch_under_way"}
-"""Waiting for one's own: nobody's fault."""
+"""A run that waits for its own fetch ahead: nobody's fault, and no warning."""
 
 
 class Told(msgspec.Struct, frozen=True):

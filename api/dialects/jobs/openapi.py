@@ -61,7 +61,7 @@ OPERATIONS = (
     Operation(
         method="POST",
         path="/auth/refresh",
-        summary="A new access token; the refresh token stays valid for its 30 days.",
+        summary="A new access token. The refresh token stays the same for its 30 days; where the account rotates them, a new one follows.",
         bodies={"application/json": RefreshRequest},
         answers={200: TokenAnswer, **_KNOWN, **_BODY},
         open=True,
