@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import timedelta
 
 import msgspec
 
 from tiro.model.blob import job_prefix
+from tiro.model.errors import TiroError
 from tiro.model.job import Job, keeps_source
 from tiro.ports import Blobs, Clock, Orchestrator, Records
 from tiro.services.ending import Endings, Fault
 from tiro.services.replays import KEPT_FOR
+
+log = logging.getLogger("tiro.upkeep")
 
 UPLOAD_KEPT_FOR = timedelta(hours=24)
 LOST_AFTER = timedelta(minutes=10)
@@ -19,6 +23,8 @@ _MADE = ("spans/", "parts/", "turns/")
 _MEDIA = ("source", *_MADE)
 _CONTENT = (*_MEDIA, "transcript", "results/")
 """Of a job that was cancelled while its transcript was written, that goes too."""
+_STUCK = 3
+"""Jobs of one sweep whose content will not go: fewer are their own trouble, so many are the store's."""
 
 
 class Swept(msgspec.Struct, frozen=True):
@@ -51,16 +57,26 @@ class Upkeep:
         await asyncio.to_thread(self._remove_below, job_id, _CONTENT)
 
     async def _purge(self) -> int:
-        """All that is due, a page at a time. Deleted jobs stay due for a while: each is looked at once a sweep."""
+        """All that is due, a page at a time. Deleted jobs stay due for a while: each is looked at once a sweep.
+
+        One whose content the store will not let go holds up no other, and is tried again by the next sweep.
+        """
         seen: set[str] = set()
+        stuck = 0
         while True:
             async with self._records.begin() as tx:
                 page = await tx.jobs.purgeable(self._clock.now())
             due = [job for job in page if job.job_id not in seen]
             if not due:
-                return len(seen)
+                return len(seen) - stuck
             for job in due:
-                await self._purge_one(job)
+                try:
+                    await self._purge_one(job)
+                except TiroError:
+                    stuck += 1
+                    if stuck == _STUCK:
+                        raise
+                    log.exception("the content of %s could not be removed", job.job_id)
             seen.update(job.job_id for job in due)
 
     async def _purge_one(self, job: Job) -> None:

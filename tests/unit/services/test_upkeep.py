@@ -218,6 +218,54 @@ async def test_one_sweep_removes_all_that_is_due(desk: Desk) -> None:
     assert [name for name in names if desk.names(name)] == []
 
 
+@pytest.mark.promise("J43")
+async def test_a_recording_that_the_store_will_not_let_go_holds_up_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again by the next sweep. Where nothing goes, it is the store that is away, and the sweep is for later."""
+    account = await desk.account()
+    names = ["job_1", "job_2", "job_3"]
+    for name in names:
+        await desk.queued(account, name)
+        await desk.endings.end(name, 1, "failed", Fault("transient_error"))
+    desk.clock.step(SOURCE_KEPT_FOR.total_seconds())
+    remove, held = desk.blobs.delete_prefix, ["job_1"]
+
+    def holding(prefix: str) -> int:
+        if any(name in prefix for name in held):
+            raise Transient("store_unavailable", "The blob store kept objects that it was told to remove.")
+        return remove(prefix)
+
+    monkeypatch.setattr(desk.blobs, "delete_prefix", holding)
+    assert await desk.upkeep.sweep() == Swept(sources=2)
+    assert [name for name in names if desk.names(name)] == ["job_1"]
+    assert (await desk.job()).source_deleted_at is None
+    held.clear()
+    assert await desk.upkeep.sweep() == Swept(sources=1)
+
+
+@pytest.mark.parametrize("count", [3, 120])
+async def test_a_store_that_is_away_is_said_by_the_sweep(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Not job by job."""
+    account = await desk.account()
+    for number in range(count):
+        await desk.queued(account, f"job_{number:03d}")
+        await desk.endings.end(f"job_{number:03d}", 1, "failed", Fault("transient_error"))
+    desk.clock.step(SOURCE_KEPT_FOR.total_seconds())
+    asked: list[str] = []
+
+    def away(prefix: str) -> int:
+        asked.append(prefix)
+        raise Transient("store_unavailable", "The blob store is away.")
+
+    monkeypatch.setattr(desk.blobs, "delete_prefix", away)
+    with pytest.raises(Transient):
+        await desk.upkeep.sweep()
+    assert len(asked) == 3
+
+
 @pytest.mark.promise("J48")
 async def test_an_answer_that_is_given_again_is_forgotten_after_a_day(desk: Desk) -> None:
     """Not a microsecond before."""
