@@ -27,6 +27,8 @@ _UNCOUNTED = {
 }
 """Our own rooms being away, full or at it already, or an engine with much to do, is nobody's input's fault: tried until that is over."""
 
+_NEXT = {"unsupported_language"}
+"""Of no use to try here again; the next engine of the chain may."""
 _USUAL = {"fetch_under_way"}
 """A run that waits for its own fetch ahead: nobody's fault, and no warning."""
 
@@ -104,7 +106,9 @@ class _Translating(ActivityInboundInterceptor):
             log.error("%s: unexpected %s\n%s", _place(task), type(error).__name__, frames_of(error))
         if not told.passing:
             return told, True, benign
-        return told, told.code not in _UNCOUNTED and await self._is_stale(task, told.code), benign
+        if told.code in _UNCOUNTED:
+            return told, False, benign
+        return told, told.code in _NEXT or await self._is_stale(task, told.code), benign
 
     async def _is_stale(self, task: ExecuteActivityInput, code: str) -> bool:
         run = run_of(task)

@@ -81,6 +81,8 @@ class Speech:
                 return HeardSpan(index, known)
         hearing = self._line.hearing(job)
         engine = self._engine(task.engine)
+        if task.language is not None and not engine.supports(task.language, job.options.task):
+            raise Transient("unsupported_language", "This engine does not know the language that was detected.")
         span, samples = await self._load(task.job_id, task.plan, index)
         options = EngineOptions(
             language=task.language,

@@ -131,9 +131,15 @@ class Site:
         return str(answer.json()["job_id"])
 
     async def submit(
-        self, seconds: int, *, webhook: bool = True, short_by_s: float = 0.0, account: Account | None = None
+        self,
+        seconds: int,
+        *,
+        webhook: bool = True,
+        short_by_s: float = 0.0,
+        account: Account | None = None,
+        language: str | None = "en",
     ) -> str:
-        """A job with `seconds` of numbered audio, less a little at its end. `account`: another's."""
+        """A job with `seconds` of numbered audio, less a little at its end. `account`: another's. `language` None: auto."""
         job_id: str = self.house.intake.new_job_id()
         sound = numbered(seconds)
         recording = wav(sound[: len(sound) - round(short_by_s * 16_000)])
@@ -143,7 +149,7 @@ class Site:
                 job_id=job_id,
                 account_id=(account or self.account).account_id,
                 dialect="jobs",
-                options=JobOptions(language="en", formats=("txt", "srt")),
+                options=JobOptions(language=language, formats=("txt", "srt")),
                 source=UploadedSource(blob),
                 webhook_url=self.sink.url if webhook else None,
             )

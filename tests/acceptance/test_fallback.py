@@ -55,3 +55,40 @@ async def test_no_engine_goes_on_after_a_refusal_for_money(make_site: SiteMaker,
     assert await site.charges(job_id) == [("hold", SECONDS), ("release", SECONDS)]
     await site.delivered(job_id)
     await site.audit(job_id)
+
+
+async def _hearing(make_site: SiteMaker, folder: Path, second_knows: str) -> Site:
+    """A first engine that hears Japanese and writes English only, and a second one."""
+    log = folder / "calls.jsonl"
+    chain = (
+        f"scripted:name=first;model=model_a;language=ja;languages=en;log={log},"
+        f"scripted:name=second;model=model_b;languages={second_knows};log={log}"
+    )
+    site = await make_site(TIRO_ENGINES=chain)
+    await site.processes.worker(site.environ, ALL).says("working on")
+    return site
+
+
+@pytest.mark.promise("J3", "J6", "J27")
+async def test_an_engine_that_does_not_know_the_detected_language_is_passed_over(
+    make_site: SiteMaker, tmp_path: Path
+) -> None:
+    """It is not even tried: the next one that does goes on."""
+    site = await _hearing(make_site, tmp_path, "ja")
+    async with site.relay():
+        job_id = await site.submit(3 * 60, language=None)
+        job = await site.ended(job_id)
+    assert (job.language, job.engine, job.fallback) == ("ja", "model_b", True)
+    assert _asked(site) == ["second"]
+
+
+@pytest.mark.promise("J27")
+async def test_a_detected_language_that_no_engine_knows_fails_the_job_by_name(
+    make_site: SiteMaker, tmp_path: Path
+) -> None:
+    """Late, with the code of an early refusal; nothing is charged."""
+    site = await _hearing(make_site, tmp_path, "de")
+    async with site.relay():
+        job_id = await site.submit(3 * 60, language=None)
+        job = await site.ended(job_id, "failed")
+    assert (job.error_code, job.billed_s) == ("unsupported_language", 0)

@@ -47,7 +47,7 @@ FAULTS: dict[str, Fault] = {
     "invalid_json": Fault(400),
     "invalid_format": Fault(400),
     "invalid_language": Fault(400),
-    "unsupported_language": Fault(400),
+    "unsupported_language": Fault(400, "No engine here can do this language."),
     "invalid_source_url": Fault(400),
     "invalid_webhook_url": Fault(400),
     "source_unavailable": Fault(422, "The recording could not be fetched from its address."),

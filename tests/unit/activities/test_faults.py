@@ -92,6 +92,7 @@ ERRORS = [
     (QuotaExceeded(message=SECRET), "quota_exceeded", True),
     (Permanent("engine_refused", SECRET), "engine_refused", True),
     (Transient("source_timeout", SECRET), "source_timeout", False),
+    (Transient("unsupported_language", SECRET), "unsupported_language", True),
     (RuntimeError(SECRET), "internal_error", False),
     (KeyError(SECRET), "internal_error", False),
     (ExceptionGroup(SECRET, [Transient(), Permanent("engine_refused", SECRET)]), "engine_refused", True),

@@ -43,6 +43,9 @@ class Listener:
         self.calls: list[list[float]] = []
         self._deaf = deaf
 
+    def supports(self, language: str | None, task: str) -> bool:
+        return language != "ja"
+
     async def transcribe(self, windows: Sequence[Samples], options: EngineOptions, urgency: Urgency) -> list[Heard]:
         lengths = [len(window) / SAMPLE_RATE_HZ for window in windows]
         self.calls.append(lengths)
