@@ -29,8 +29,8 @@ _UNCOUNTED = {
 
 _NEXT = {"unsupported_language"}
 """Of no use to try here again; the next engine of the chain may."""
-_USUAL = {"fetch_under_way"}
-"""A run that waits for its own fetch ahead: nobody's fault, and no warning."""
+_USUAL = {"fetch_under_way", *_NEXT}
+"""Nor is a run that waits for its own fetch ahead anybody's fault: no warning."""
 
 
 class Told(msgspec.Struct, frozen=True):

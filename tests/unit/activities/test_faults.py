@@ -92,7 +92,6 @@ ERRORS = [
     (QuotaExceeded(message=SECRET), "quota_exceeded", True),
     (Permanent("engine_refused", SECRET), "engine_refused", True),
     (Transient("source_timeout", SECRET), "source_timeout", False),
-    (Transient("unsupported_language", SECRET), "unsupported_language", True),
     (RuntimeError(SECRET), "internal_error", False),
     (KeyError(SECRET), "internal_error", False),
     (ExceptionGroup(SECRET, [Transient(), Permanent("engine_refused", SECRET)]), "engine_refused", True),
@@ -115,6 +114,14 @@ async def test_every_error_becomes_a_code_of_fixed_text_without_a_cause(
     DATA_CONVERTER.failure_converter.to_failure(seen, DATA_CONVERTER.payload_converter, failure)
     assert b"canary" not in failure.SerializeToString()
     assert not failure.HasField("cause")
+
+
+async def test_a_language_that_an_engine_does_not_know_goes_to_the_next_engine_at_once() -> None:
+    """Final for this engine, passing for the chain, and no alarm."""
+    seen = await told(Transient("unsupported_language"))
+    assert seen.non_retryable
+    assert msgspec.convert(seen.details[0], Told).passing
+    assert seen.category is ApplicationErrorCategory.BENIGN
 
 
 async def test_what_the_owner_did_wrong_is_no_alarm_for_the_operator() -> None:
