@@ -162,7 +162,7 @@ class Jobs(Protocol):
         """Begin to count anew."""
         ...
 
-    async def running_since(self, before: datetime, limit: int = 100) -> list[Job]:
+    async def running_since(self, before: datetime, limit: int = 1000) -> list[Job]:
         """What Temporal should know since before that moment: processing jobs, and admitted ones whose start was ordered and told."""
         ...
 

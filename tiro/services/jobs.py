@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tiro.model.account import Account
-from tiro.model.blob import job_prefix, result_key, source_key, transcript_key
+from tiro.model.blob import job_prefix, result_key, transcript_key
 from tiro.model.errors import Conflict, Invalid, NotFound, Permanent, Transient
 from tiro.model.hook import Attempt, Delivery
 from tiro.model.job import Job, JobState, Order, keeps_source
@@ -20,6 +20,7 @@ from tiro.model.transcript import Transcript
 from tiro.ports import Blobs, Clock, Orchestrator, Records
 from tiro.render import FORMATS
 from tiro.services.ending import Endings
+from tiro.services.upkeep import remove_content
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -110,8 +111,8 @@ class Jobs:
         if settled.job.state != "cancelled":
             raise Conflict("job_ended", "The job has ended already.", status=settled.job.state)
         if settled.job.started_at is None:
-            # no run has begun that would empty it
-            await asyncio.to_thread(self._blobs.delete, source_key(job_id))
+            # this run has not begun, and so nobody else empties it; one before may have left more than the source
+            await asyncio.to_thread(remove_content, self._blobs, job_id)
         return settled.job
 
     async def delete(self, job_id: str, account_id: str | None = None) -> Job | None:

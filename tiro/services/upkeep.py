@@ -49,12 +49,24 @@ class Upkeep:
         self._clock = clock
 
     async def sweep(self) -> Swept:
-        """Purge what is due, drop stale uploads, end what Temporal has lost, forget. Raises Transient when a store is away."""
-        return Swept(await self._purge(), await self._drop_uploads(), await self._reconcile(), await self._forget())
+        """Purge what is due, drop stale uploads, end what Temporal has lost, forget. Raises Transient when a store is away.
+
+        One part that cannot be done keeps none of the others from being done.
+        """
+        counts: list[int] = []
+        away: TiroError | None = None
+        for part in (self._purge, self._drop_uploads, self._reconcile, self._forget):
+            try:
+                counts.append(await part())
+            except TiroError as error:
+                away = away or error
+        if away is not None:
+            raise away
+        return Swept(*counts)
 
     async def empty(self, job_id: str) -> None:
         """Remove a cancelled job's content (not the bodies of its events, which are still to be delivered)."""
-        await asyncio.to_thread(self._remove_below, job_id, _CONTENT)
+        await asyncio.to_thread(remove_content, self._blobs, job_id)
 
     async def _purge(self) -> int:
         """All that is due, a page at a time. Deleted jobs stay due for a while: each is looked at once a sweep.
@@ -83,7 +95,7 @@ class Upkeep:
         async with self._records.begin() as tx:
             account = await tx.accounts.get(job.account_id)
         if keeps_source(job, account):
-            await asyncio.to_thread(self._remove_below, job.job_id, _MADE)
+            await asyncio.to_thread(_remove_below, self._blobs, job.job_id, _MADE)
             async with self._records.begin() as tx:
                 await tx.jobs.mark_trimmed(job.job_id, self._clock.now())
             return
@@ -95,22 +107,22 @@ class Upkeep:
         if job.deleted_at is not None:
             self._blobs.delete_prefix(job_prefix(job.job_id))
         else:
-            self._remove_below(job.job_id, _CONTENT if job.state == "cancelled" else _MEDIA)
-
-    def _remove_below(self, job_id: str, names: tuple[str, ...]) -> None:
-        for name in names:
-            self._blobs.delete_prefix(job_prefix(job_id) + name)
+            _remove_below(self._blobs, job.job_id, _CONTENT if job.state == "cancelled" else _MEDIA)
 
     async def _drop_uploads(self) -> int:
         before = self._clock.now() - UPLOAD_KEPT_FOR
         await asyncio.to_thread(self._blobs.abort_stale, before)
-        async with self._records.begin() as tx:
-            stale = await tx.jobs.stale_uploads(before)
-        for job_id in stale:
-            await asyncio.to_thread(self._blobs.delete_prefix, job_prefix(job_id))
+        dropped = 0
+        while True:
             async with self._records.begin() as tx:
-                await tx.jobs.drop_upload(job_id)
-        return len(stale)
+                stale = await tx.jobs.stale_uploads(before)
+            if not stale:
+                return dropped
+            for job_id in stale:
+                await asyncio.to_thread(self._blobs.delete_prefix, job_prefix(job_id))
+                async with self._records.begin() as tx:
+                    await tx.jobs.drop_upload(job_id)
+            dropped += len(stale)
 
     async def _reconcile(self) -> int:
         async with self._records.begin() as tx:
@@ -127,3 +139,13 @@ class Upkeep:
             await tx.limits.forget(now)
             await tx.families.forget(now)
             return await tx.replays.forget(now - KEPT_FOR)
+
+
+def remove_content(blobs: Blobs, job_id: str) -> None:
+    """All that was sent in and made of it. Blocking."""
+    _remove_below(blobs, job_id, _CONTENT)
+
+
+def _remove_below(blobs: Blobs, job_id: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        blobs.delete_prefix(job_prefix(job_id) + name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -264,6 +264,34 @@ async def test_a_store_that_is_away_is_said_by_the_sweep(
     with pytest.raises(Transient):
         await desk.upkeep.sweep()
     assert len(asked) == 3
+
+
+async def test_a_store_that_is_away_keeps_no_lost_run_in_its_slot(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What needs no store is done all the same, and the sweep is told as failed."""
+    account = await desk.account()
+    await desk.running(account)
+    desk.orchestrator.launched.clear()
+    desk.clock.step(LOST_AFTER.total_seconds() + 1)
+
+    def away(before: datetime) -> int:
+        raise Transient("store_unavailable", "The blob store is away.")
+
+    monkeypatch.setattr(desk.blobs, "abort_stale", away)
+    with pytest.raises(Transient):
+        await desk.upkeep.sweep()
+    assert (await desk.job()).state == "failed"
+    assert await desk.slots(account) == 0
+
+
+@pytest.mark.promise("J43")
+async def test_a_job_that_is_cancelled_before_it_is_tried_again_leaves_nothing(desk: Desk) -> None:
+    """No run will come to empty it, and the one before left what it had made."""
+    await desk.running(await desk.account())
+    _fill(desk)
+    await desk.endings.end("job_1", 1, "failed", Fault("transient_error"))
+    await desk.jobs.retry("job_1")
+    await desk.jobs.cancel("job_1")
+    assert desk.names() == []
 
 
 @pytest.mark.promise("J48")

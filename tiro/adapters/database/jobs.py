@@ -209,7 +209,7 @@ class SqlJobs:
         mine = and_(f.job_id == job_id, f.run == run, f.station == station, f.index == index, f.code == code)
         await self._rows.run(delete(failures).where(mine))
 
-    async def running_since(self, before: datetime, limit: int = 100) -> list[Job]:
+    async def running_since(self, before: datetime, limit: int = 1000) -> list[Job]:
         begun = (jobs.c.state == "processing") & (jobs.c.started_at < before)
         ordered = exists().where(orders.c.job_id == jobs.c.job_id, orders.c.run == jobs.c.run)
         told = (jobs.c.state == "queued") & jobs.c.admitted & (jobs.c.changed_at < before) & ~ordered
