@@ -40,7 +40,7 @@ class Edge:
 
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         face = owner(self._faces, scope["path"])
-        if face.admits is not None and not face.admits(scope):
+        if _is_odd(scope["path"]) or (face.admits is not None and not face.admits(scope)):
             scope, face = {**scope, "path": _NOWHERE, "raw_path": _NOWHERE.encode()}, self._faces[0]
         # a server without a lifespan gives no state
         scope.setdefault("state", {})["tiro_request_id"] = self._ids.new("req")
@@ -108,6 +108,11 @@ def _at_once(scope: HTTPScope, face: Face) -> Answer | None:
         raise Invalid("invalid_request", f"The headers are longer than {HEADERS_BYTES} bytes.")
     asks = scope["method"] == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
     return _preflight(face.cors) if asks and face.cors is not None else None
+
+
+def _is_odd(path: str) -> bool:
+    """Owners are told by how a path begins; the router skips empty segments and would find `/x` behind `//x` and `x`, too."""
+    return not path.startswith("/") or "//" in path
 
 
 def _preflight(cors: Cors) -> Answer:

@@ -9,9 +9,10 @@ from typing import Annotated, Any, get_args
 
 import msgspec
 from litestar import Request, delete, get, patch, post
-from litestar.handlers import HTTPRouteHandler
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.params import FromPath
-from litestar.types import HTTPScope
+from litestar.types import Scope
 
 from api.admin import translate
 from api.admin.wire import (
@@ -39,6 +40,7 @@ from tiro.model.job import Job, JobState
 from tiro.services.house import House
 
 Handler = Callable[..., Awaitable[Answer]]
+Connection = ASGIConnection[Any, Any, Any, Any]
 _Month = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])\Z")]
 _STATUSES: dict[type[TiroError], int] = {
     Invalid: 400,
@@ -51,8 +53,14 @@ _STATUSES: dict[type[TiroError], int] = {
 def face(house: House, token: str, limits: RequestLimits) -> Face:
     """The corner as the app takes it in."""
     rooms = (JobAdmin(house, limits), AccountAdmin(house, limits))
+
+    def keep_out(connection: Connection, _: BaseRouteHandler) -> None:
+        """The second wall: whatever way the address was written, here it has been found."""
+        if not _may_enter(connection.scope, token):
+            raise NotFound("not_found", "There is nothing at this address.")
+
     routes = [
-        verb(f"{PREFIX}{path}", **({"status_code": 200} if verb is delete else {}))(handler)
+        verb(f"{PREFIX}{path}", guards=[keep_out], **({"status_code": 200} if verb is delete else {}))(handler)
         for room in rooms
         for verb, path, handler in room.handlers()
     ]
@@ -69,7 +77,7 @@ def answer(error: TiroError) -> Answer:
     return json_answer(Trouble(error=error.code, message=error.message, extras=error.extras), status=status)
 
 
-def _may_enter(scope: HTTPScope, token: str) -> bool:
+def _may_enter(scope: Scope, token: str) -> bool:
     """Loopback peers with the token. A proxy of strangers may be such a peer: without the token there is nothing here."""
     request: HttpRequest = Request(scope)
     if request.client is None or not _is_loopback(request.client.host):

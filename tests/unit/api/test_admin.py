@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import httpx2
 import msgspec
 import pytest
+from litestar import Litestar
 
 from api.admin import wire
+from api.admin.routes import face as admin_face
+from api.config import RequestLimits
 from tests.servers.api import Api, ApiMaker
 from tiro.adapters.fakes import SetClock
 from tiro.adapters.system import SystemClock
@@ -26,6 +30,51 @@ async def test_without_the_admin_token_there_is_nothing(api: Api, method: str, a
     for headers in ({"Authorization": ""}, api.bearer(api.key), api.bearer("x")):
         for path in ("/_admin/accounts", "/_admin/jobs/job_x/cancel", "/_admin", "/_admin/nothing"):
             assert await told(path, headers | asking) == await told("/unknown", headers | asking)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//_admin/accounts",
+        "///_admin/accounts",
+        "/_admin//accounts",
+        "/%2f_admin/accounts",
+        "/%5fadmin/accounts",
+        "/./_admin/accounts",
+        "/jobs/../_admin/accounts",
+        "_admin/accounts",
+        "_admin//accounts",
+        "%5fadmin/accounts",
+        "http://x/_admin/accounts",
+        "http:///_admin/accounts",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"])
+async def test_no_spelling_of_an_address_leads_around_the_token(api: Api, method: str, path: str) -> None:
+    """The router skips empty segments; who judges an address by its beginning must not be led astray by it."""
+
+    async def told(target: str) -> list[bytes]:
+        request = f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        lines = (await api.raw(request.encode())).splitlines()
+        return [line for line in lines if not line.lower().startswith((b"x-request-id:", b"date:"))]
+
+    assert await told(path) == await told("/unknown")
+    assert (await told("/unknown"))[0] == b"HTTP/1.1 404 Not Found"
+
+
+async def test_each_route_asks_for_the_token_itself(api: Api) -> None:
+    """Even if the way to it were open."""
+    face = admin_face(api.house, "token", RequestLimits())
+    bare = Litestar(
+        list(face.routes), openapi_config=None, exception_handlers={Exception: lambda _, error: face.answer(error)}
+    )
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(bare), base_url="http://x") as http:
+        for route in face.routes:
+            for method in route.http_methods - {"OPTIONS"}:
+                path = next(iter(route.paths)).replace("{", "").replace(":str}", "")
+                assert (await http.request(method, path)).status_code == 404, path
+        entered = await http.get("/_admin/accounts", headers={"Authorization": "Bearer token"})
+        assert entered.status_code == 200
 
 
 async def test_accounts_are_made_changed_and_shown(api: Api) -> None:
