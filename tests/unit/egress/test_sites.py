@@ -10,6 +10,7 @@ import pytest
 from tests.servers.scripted_http import ScriptedHttp
 from tiro.adapters.egress.fetcher import WebFetcher
 from tiro.adapters.egress.guard import Guard
+from tiro.adapters.egress.patience import Patience
 from tiro.adapters.egress.sites import Sites, extractor_count, js_runtime, version
 from tiro.model.errors import MediaRefused, SourceRefused, TooLarge, Transient
 
@@ -186,11 +187,11 @@ def test_a_site_whose_name_turns_private_is_refused(take, site) -> None:
 
 def test_only_addresses_of_known_sites_go_to_yt_dlp(guard) -> None:
     sites = Sites(guard)
-    assert sites.knows("https://www.youtube.com/watch?v=BaW_jenozKc")
-    assert sites.knows("https://vimeo.com/12345")
-    assert not sites.knows("https://example.com/recording.mp3")
-    assert not sites.knows("https://bucket.s3.amazonaws.com/key.wav?X-Amz-Signature=abc")
-    assert not sites.knows("http://127.0.0.1:8080/watch/best")
+    assert sites.knows("https://www.youtube.com/watch?v=BaW_jenozKc", Patience(60))
+    assert sites.knows("https://vimeo.com/12345", Patience(60))
+    assert not sites.knows("https://example.com/recording.mp3", Patience(60))
+    assert not sites.knows("https://bucket.s3.amazonaws.com/key.wav?X-Amz-Signature=abc", Patience(60))
+    assert not sites.knows("http://127.0.0.1:8080/watch/best", Patience(60))
 
 
 def test_the_doctor_can_name_what_it_has() -> None:

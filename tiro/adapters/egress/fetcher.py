@@ -37,7 +37,7 @@ class WebFetcher:
         patience = Patience(self._deadline_s, stop)
         patience.check()
         target = str(self._guard.parse(url))
-        if self._sites is not None and self._sites.knows(target):
+        if self._sites is not None and self._sites.knows(target, patience):
             return Fetched(self._sites.fetch(target, limits, writer, patience), "site")
         with self._http.get(target, patience) as answer:
             kind, page = podcast.kind(answer), str(answer.url)

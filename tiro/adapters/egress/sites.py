@@ -11,14 +11,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgspec
 
 import tiro
 from tiro.adapters.egress.guard import Guard
+from tiro.adapters.egress.knowing import Knowing
 from tiro.adapters.egress.patience import SLICE_S, Patience
 from tiro.adapters.egress.proxy import FilteringProxy
 from tiro.adapters.egress.site_talk import Answered, Broken, Done, Outcome, Refused, Wish
@@ -45,10 +45,11 @@ class Sites:
         self._guard = guard
         self._scratch = scratch
         self._extra = extractors
+        self._knowing = Knowing(extractors)
 
-    def knows(self, url: str) -> bool:
-        """Whether an extractor other than the generic one takes this address. Nothing is connected to."""
-        return any(extractor.suitable(url) for extractor in self._extractors)
+    def knows(self, url: str, patience: Patience) -> bool:
+        """Whether an extractor other than the generic one takes this address. Nothing is connected to. Raises SourceRefused."""
+        return self._knowing.knows(url, patience)
 
     def fetch(self, url: str, limits: MediaLimits, writer: Callable[[], BlobWriter], patience: Patience) -> BlobRef:
         """Raises SourceRefused, MediaRefused duration_exceeds_limit, TooLarge, Transient; leaves no file behind."""
@@ -69,13 +70,6 @@ class Sites:
             if not isinstance(outcome, Done):
                 _raise(outcome, proxy, limits)
             return _stored(Path(wish.file), limits, writer, patience)
-
-    @cached_property
-    def _extractors(self) -> list[Any]:
-        # yt-dlp costs 45 MB and half a second: only who fetches pays
-        from tiro.adapters.egress.site_child import extractors
-
-        return list(extractors(self._extra))
 
 
 def extractor_count() -> int:
