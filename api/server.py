@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import ClassVar
 
 import h11
@@ -11,16 +12,35 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api.edge import HEADERS_BYTES, Edge
 
+_LEAST_READ_BYTES = 30 << 10
+"""Of an answer, in each wait: as much as a sender must bring."""
+
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 that waits so long for a request's headers, or for the rest of what is not read any more, and no longer."""
+    """HTTP/1.1 that waits so long for a request's headers, for the rest of what is not read any more, or for the reader of an
+    answer, and no longer.
+    """
 
     within_s: ClassVar[float] = 30.0
     _waiting: asyncio.TimerHandle | None = None
+    _unread_bytes = 0
+    _reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the class above
         super().connection_made(transport)
+        # the last of an answer lies with the kernel, which would keep it for ever for a peer that acknowledges and never reads
+        opened = transport.get_extra_info("socket")
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(self.within_s * 1000))
         self._wait()
+
+    def pause_writing(self) -> None:
+        """An answer is larger than what may wait unread: from now on it must be read at some pace."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        self._unwatch()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self.conn.their_state is h11.ERROR:
@@ -33,6 +53,7 @@ class PatientProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._calm()
+        self._unwatch()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -55,6 +76,22 @@ class PatientProtocol(H11Protocol):
 
     def _unsupported_upgrade_warning(self) -> None:
         """A stranger's wish for WebSocket is answered like any other; the log need not advise to install a library."""
+
+    def _watch(self) -> None:
+        self._unread_bytes = self.transport.get_write_buffer_size()
+        self._reading = self.loop.call_later(self.within_s, self._read_on)
+
+    def _read_on(self) -> None:
+        """While this is looked at nothing is added, so what was read is what is gone."""
+        if self._unread_bytes - self.transport.get_write_buffer_size() < _LEAST_READ_BYTES:
+            self.transport.abort()
+        else:
+            self._watch()
+
+    def _unwatch(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
 
     def _idle(self) -> bool:
         """No request is being answered: what comes in is headers, or something that nobody reads any more."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from api.config import RequestLimits
 from api.server import PatientProtocol
 from tests.hostile.requests.bodies import FORM, HEAD
 from tests.hostile.requests.sending import dripped, request_head, status_of
-from tests.servers.api import Api, ApiMaker
+from tests.hostile.requests.tree import connections
+from tests.servers.api import Api, ApiMaker, transcript
+from tiro.model.transcript import Segment, Word
 
 Note = Callable[[str], None]
 JSON = "application/json"
@@ -148,3 +151,23 @@ async def test_who_was_refused_is_listened_to_for_a_moment_only(impatient: Api, 
         while not writer.is_closing():
             writer.write(b"x")
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.hostile_input(29, "an answer of many megabytes that nobody reads", "closed")
+async def test_an_answer_that_nobody_reads_is_given_up(impatient: Api, seen: Note) -> None:
+    """Else each connection would hold its transcript in memory for as long as its reader likes."""
+    job_id = await impatient.submit()
+    words = tuple(Word("word", n / 10, n / 10 + 0.05, 0.9, 0) for n in range(100_000))
+    said = Segment(0.0, 10_000.0, "word " * 100_000, 0, 0.9, "scripted_primary", words)
+    await impatient.complete(job_id, msgspec.structs.replace(transcript(job_id), segments=(said,)))
+    reader, writer = await asyncio.open_connection("127.0.0.1", impatient.port, limit=1)
+    writer.write(
+        f"GET /jobs/{job_id}/transcript HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {impatient.key}\r\n\r\n".encode()
+    )
+    assert (await reader.read(12)) == b"HTTP/1.1 200"[:12]
+    writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport
+    async with asyncio.timeout(20):
+        while connections(impatient.port):
+            await asyncio.sleep(0.05)
+    seen("closed")
+    writer.transport.abort()
