@@ -27,11 +27,12 @@ TASK = Run("job_1", 1)
 
 
 class OneAnswer:
-    """A server that gives the recording once. `meanwhile`: what happens while it comes."""
+    """A server that gives the recording once. `meanwhile`: what happens while it comes; `afterwards`: once it is stored."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.meanwhile: Callable[[], object] = lambda: None
+        self.afterwards: Callable[[], object] = lambda: None
 
     def check(self, url: str) -> None: ...
 
@@ -41,7 +42,9 @@ class OneAnswer:
         incoming = writer()
         incoming.write(b"recording")
         self.meanwhile()
-        return Fetched(incoming.commit(), "http")
+        stored = incoming.commit()
+        self.afterwards()
+        return Fetched(stored, "http")
 
 
 class Bench:
@@ -117,10 +120,24 @@ async def test_a_fetch_ahead_that_comes_late_leaves_the_recording_to_the_run(ben
 
 
 async def test_a_fetch_of_a_job_that_is_cancelled_meanwhile_leaves_nothing(bench: Bench) -> None:
-    """It is written after the cancel has looked."""
-    loop = asyncio.get_running_loop()
-    bench.server.meanwhile = lambda: asyncio.run_coroutine_threadsafe(bench.desk.jobs.cancel("job_1"), loop).result()
+    """The cancel takes what is being written from under it; the next attempt is told that nobody wants it."""
+    bench.server.meanwhile = _cancelling(bench)
+    with pytest.raises(Transient, match="removed while it was being written"):
+        await bench.do(bench.recording.fetch_ahead)
     with pytest.raises(Superseded):
         await bench.do(bench.recording.fetch_ahead)
     assert bench.server.asked == [URL]
     assert bench.desk.names() == []
+
+
+async def test_a_fetch_that_is_stored_after_the_cancel_has_looked_removes_it_again(bench: Bench) -> None:
+    """It looks at the record once more, after every write."""
+    bench.server.afterwards = _cancelling(bench)
+    with pytest.raises(Superseded):
+        await bench.do(bench.recording.fetch_ahead)
+    assert bench.desk.names() == []
+
+
+def _cancelling(bench: Bench) -> Callable[[], object]:
+    loop = asyncio.get_running_loop()
+    return lambda: asyncio.run_coroutine_threadsafe(bench.desk.jobs.cancel("job_1"), loop).result()
