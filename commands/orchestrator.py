@@ -15,6 +15,9 @@ class Away:
     async def start_transcription(self, launch: Launch) -> None:
         raise _away()
 
+    async def start_batch(self, launch: Launch) -> None:
+        raise _away()
+
     async def start_fetch(self, launch: Launch) -> None:
         raise _away()
 
@@ -35,6 +38,12 @@ class Away:
         return None
 
     async def is_running(self, job_id: str, run: int) -> bool:
+        raise _away()
+
+    async def over(self, job_id: str, run: int) -> bool:
+        raise _away()
+
+    async def under_way(self) -> list[tuple[str, int]]:
         raise _away()
 
     async def is_fetching(self, job_id: str, run: int) -> bool:

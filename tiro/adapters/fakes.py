@@ -74,6 +74,10 @@ class RecordedOrchestrator:
         self._reach()
         self.launched.setdefault((launch.job_id, launch.run), launch)
 
+    async def start_batch(self, launch: Launch) -> None:
+        """One that exists counts as started."""
+        await self.start_transcription(launch)
+
     async def start_fetch(self, launch: Launch) -> None:
         """One that exists counts as started."""
         self._reach()
@@ -109,6 +113,16 @@ class RecordedOrchestrator:
         """What was started and not cancelled runs."""
         self._reach()
         return (job_id, run) in self.launched and (job_id, run) not in self.cancelled
+
+    async def over(self, job_id: str, run: int) -> bool:
+        """What was cancelled is over, and nothing else ever is."""
+        self._reach()
+        return (job_id, run) in self.cancelled
+
+    async def under_way(self) -> list[tuple[str, int]]:
+        """What was started and not cancelled."""
+        self._reach()
+        return [one for one in self.launched if one not in self.cancelled]
 
     async def is_fetching(self, job_id: str, run: int) -> bool:
         """What was started and not cancelled is under way."""

@@ -11,7 +11,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """One customer. `unmetered`: minutes are not counted against the plan (the first account of an embedded server).
 
     `keep_audio`: recordings outlive the day. `engines`: those that may hear it, () the whole chain. `rotate_refresh`: each use of a
-    refresh token gives a new one.
+    refresh token gives a new one. `self_topup`: it may credit its own wallet.
     """
 
     account_id: str
@@ -27,6 +27,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     keep_audio: bool = False
     engines: tuple[str, ...] = ()
     rotate_refresh: bool = False
+    self_topup: bool = False
     running: int = 0
 
 

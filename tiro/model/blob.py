@@ -24,9 +24,20 @@ class BlobInfo(msgspec.Struct, frozen=True):
     modified_at: datetime
 
 
+def file_id(batch_id: str, index: int) -> str:
+    """A file of a batch, named as if it were a job: `<batch>.00007`."""
+    return f"{batch_id}.{index:05d}"
+
+
+def batch_of(job_id: str) -> str:
+    """The batch whose file this is; a job that is none is its own."""
+    return job_id.partition(".")[0]
+
+
 def job_prefix(job_id: str) -> str:
-    """Everything of a job lies below this prefix: deleting a job is emptying it."""
-    return f"jobs/{job_id}/"
+    """Everything of a job lies below this prefix: deleting a job is emptying it. A file of a batch lies below its batch."""
+    batch, dot, number = job_id.partition(".")
+    return f"jobs/{batch}/files/{number}/" if dot else f"jobs/{job_id}/"
 
 
 def source_key(job_id: str) -> str:
@@ -77,3 +88,33 @@ def result_key(job_id: str, format_name: str) -> str:
 def event_key(job_id: str, event_id: str) -> str:
     """The body of a webhook event, the same bytes on every attempt."""
     return f"{job_prefix(job_id)}events/{event_id}.json"
+
+
+def manifest_key(job_id: str) -> str:
+    """The index of a batch's manifest: its pages, each with its checksum."""
+    return f"{job_prefix(job_id)}manifest/index.json"
+
+
+def manifest_page_key(job_id: str, page: int) -> str:
+    """The entries of one page."""
+    return f"{job_prefix(job_id)}manifest/{page:04d}.json"
+
+
+def pack_audio_key(job_id: str, name: str) -> str:
+    """The prepared spans of several short files of a batch."""
+    return f"{job_prefix(job_id)}packs/{name}"
+
+
+def pack_result_key(job_id: str, name: str) -> str:
+    """The transcripts of several short files of a batch."""
+    return f"{job_prefix(job_id)}heard/{name}.json"
+
+
+def page_document_key(job_id: str, page: int) -> str:
+    """One page of the result document of a batch, as its dialect writes it."""
+    return f"{job_prefix(job_id)}pages/{page:04d}.json"
+
+
+def document_key(job_id: str) -> str:
+    """The result document of a batch."""
+    return f"{job_prefix(job_id)}results/document.json"

@@ -10,6 +10,7 @@ import msgspec
 from tiro.model.account import Account
 from tiro.model.blob import BlobRef
 from tiro.model.hook import SealedUrl
+from tiro.model.media import MediaLimits
 from tiro.model.pace import Beat
 from tiro.model.request import JobOptions, Source
 
@@ -28,6 +29,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     `admitted`: it holds one of the account's slots. `claim`: which workflow execution owns (job, run). `pace`: the last spans that were
     heard, without those that were found done.
     `fetch_run`: the run whose recording was ordered ahead of its slot.
+    `awaiting`: queued, but a client still brings the bytes: nothing is ordered, no slot is asked for.
+    `batch_id`: it is a file of that batch, has no slot, no webhook and no price of its own. `files_total` None: it is no batch; of a batch
+    `files_done` counts the files that have an end, `files_failed` those of them that failed.
+    `reference`: the client's own name for it. `limits` None: the plan's.
+    `cost_micros`: micro-dollars that were charged; `balance_micros`: the wallet after that. Both None where no wallet pays.
+    `expires_at`: when all that is left of it goes.
     `purge_after`: when the source may go; `trimmed_at`: only the source is left, which its account keeps; `deleted_at`: the tombstone,
     set before anything is removed.
     """
@@ -70,6 +77,23 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     source_deleted_at: datetime | None = None
     trimmed_at: datetime | None = None
     deleted_at: datetime | None = None
+    awaiting: bool = False
+    priority: int = 3
+    batch_id: str | None = None
+    reference: str | None = None
+    limits: MediaLimits | None = None
+    files_total: int | None = None
+    files_done: int = 0
+    files_failed: int = 0
+    micros_per_hour: int | None = None
+    cost_micros: int | None = None
+    balance_micros: int | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def is_batch(self) -> bool:
+        """Many files under one id."""
+        return self.files_total is not None
 
     @property
     def ended(self) -> bool:
@@ -78,9 +102,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def progress(self) -> float:
-        """0..1, by spans; 1 only when completed."""
+        """0..1, by spans, of a batch by files; 1 only when completed."""
         if self.state == "completed":
             return 1.0
+        if self.files_total:
+            return min(0.99, self.files_done / self.files_total)
         if not self.spans_total:
             return 0.0
         return min(0.99, self.spans_done / self.spans_total)
@@ -118,12 +144,15 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     error_extras: dict[str, str | int | float | bool | None] = msgspec.field(default_factory=dict)
     billed_s: int | None = None
     overage_s: int | None = None
+    cost_micros: int | None = None
+    balance_micros: int | None = None
+    expires_at: datetime | None = None
 
 
 class Order(msgspec.Struct, frozen=True):
     """Something Temporal must be told: start this run, fetch ahead of it, deliver this event. Removed when it is known to have begun."""
 
-    kind: Literal["transcription", "delivery", "cancel", "fetch"]
+    kind: Literal["transcription", "batch", "delivery", "cancel", "fetch"]
     job_id: str
     run: int
     event_id: str = ""

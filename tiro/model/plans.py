@@ -31,7 +31,8 @@ class PlanMissing(Transient):
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an account may use. `minutes_month` None: unmetered. `overage_micros_per_minute`: micro-dollars, None: no overage.
 
-    `weight`: its share of the speech workers under load.
+    `weight`: its share of the speech workers under load. `micros_per_hour`: what an hour costs where the wallet pays;
+    `requests_minute`: recordings that may be asked for there within a minute; `starting_credit_micros`: what a new account has.
     """
 
     name: str
@@ -42,6 +43,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     overage_micros_per_minute: Amount | None
     weight: Share
     max_keys: Count = 20
+    micros_per_hour: Amount = 150_000
+    requests_minute: Count = 300
+    starting_credit_micros: Amount = 0
 
 
 DEFAULT_PLANS: tuple[Plan, ...] = (

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from tiro.model.blob import BlobRef
+from tiro.model.media import MediaLimits
 from tiro.model.speech import Task
+
+CueSize = Literal["sentence", "word"]
 
 
 class JobOptions(msgspec.Struct, frozen=True):
@@ -19,6 +24,14 @@ class JobOptions(msgspec.Struct, frozen=True):
     formats: tuple[str, ...] = ()
     engines: tuple[str, ...] = ()
     """Overrides the account's and the server's chain; empty: not overridden."""
+    vad: bool = True
+    """Only speech is heard. False: every second, and what an engine makes up in silence is dropped all the same."""
+    cues: CueSize = "sentence"
+    """How much of the text a subtitle of the result document shows at once."""
+    omit: tuple[str, ...] = ()
+    """Parts of the result document that are left out, as its dialect names them."""
+    moving_pictures: bool = True
+    """False: an MP4 or MOV whose video is more than an attached picture is refused."""
 
 
 class UploadedSource(msgspec.Struct, frozen=True, tag="upload"):
@@ -33,7 +46,21 @@ class UrlSource(msgspec.Struct, frozen=True, tag="url"):
     sealed_url: bytes
 
 
-Source = UploadedSource | UrlSource
+class AwaitedSource(msgspec.Struct, frozen=True, tag="awaited"):
+    """Bytes that a client is to bring to the source's key by itself. `size_bytes`, `media_type` None: not declared."""
+
+    size_bytes: int | None = None
+    media_type: str | None = None
+
+
+class ManifestSource(msgspec.Struct, frozen=True, tag="manifest"):
+    """Many files: `blob` is the manifest's index, as it was written at intake."""
+
+    blob: BlobRef
+    files: int
+
+
+Source = UploadedSource | UrlSource | AwaitedSource | ManifestSource
 
 
 class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,3 +75,9 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
     accept_overage: bool = False
     known_duration_s: float | None = None
     """From a probe of the bytes at hand; held at once. None: not known, held after ingest."""
+    priority: int = 3
+    """1 somebody waits for the answer, 3 any job, 4 files of a batch."""
+    reference: str | None = None
+    """The client's own name for it."""
+    limits: MediaLimits | None = None
+    """Instead of the plan's."""

@@ -5,16 +5,21 @@ called from a thread. A blocking call that lasts takes `stop`, an event that is 
 """
 
 from tiro.ports.audio import Samples
+from tiro.ports.batches import Batches
 from tiro.ports.content import Blobs, BlobWriter
+from tiro.ports.desk import PutAddress, UploadDesk
 from tiro.ports.flow import Launch, Orchestrator
 from tiro.ports.media import Answer, Courier, Fetched, Fetcher, PreparedEnd, PreparedSpan, Preparer
 from tiro.ports.records import Accounts, Families, Hooks, Jobs, Ledger, Limits, Records, Replays, Transaction
+from tiro.ports.signing import SigningKeys
 from tiro.ports.speech import Diarizer, Engine, SpanAudio, Urgency
+from tiro.ports.wallets import Wallets
 from tiro.ports.world import Clock, Ids, Vault
 
 __all__ = [
     "Accounts",
     "Answer",
+    "Batches",
     "BlobWriter",
     "Blobs",
     "Clock",
@@ -34,11 +39,15 @@ __all__ = [
     "PreparedEnd",
     "PreparedSpan",
     "Preparer",
+    "PutAddress",
     "Records",
     "Replays",
     "Samples",
+    "SigningKeys",
     "SpanAudio",
     "Transaction",
+    "UploadDesk",
     "Urgency",
     "Vault",
+    "Wallets",
 ]

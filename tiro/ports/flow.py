@@ -29,6 +29,10 @@ class Orchestrator(Protocol):
         """Start `job/<job id>/<run>`; one that exists counts as started."""
         ...
 
+    async def start_batch(self, launch: Launch) -> None:
+        """Start `batch/<job id>/<run>`; one that exists counts as started."""
+        ...
+
     async def start_fetch(self, launch: Launch) -> None:
         """Start `fetch/<job id>/<run>`; one that exists counts as started."""
         ...
@@ -38,7 +42,7 @@ class Orchestrator(Protocol):
         ...
 
     async def cancel(self, job_id: str, run: int) -> None:
-        """Native cancel of the run, and of the fetch ahead of it; what is gone counts as cancelled."""
+        """Native cancel of the run, of a batch or not, and of the fetch ahead of it; what is gone counts as cancelled."""
         ...
 
     async def steer(self, job_id: str, run: int, update: str, *args: Any) -> None:
@@ -54,7 +58,15 @@ class Orchestrator(Protocol):
         ...
 
     async def is_running(self, job_id: str, run: int) -> bool:
-        """By `describe`: False when it is closed or unknown."""
+        """By `describe`: False when it is closed or unknown. Of a batch or not."""
+        ...
+
+    async def over(self, job_id: str, run: int) -> bool:
+        """Waits until the run (of no batch) is over, a minute at most; False when it is not, or is not known here yet."""
+        ...
+
+    async def under_way(self) -> list[tuple[str, int]]:
+        """(job, run) of all runs that visibility calls running, batches included; it lags, so ask `is_running` before judging."""
         ...
 
     async def is_fetching(self, job_id: str, run: int) -> bool:

@@ -14,6 +14,10 @@ from tiro.model.job import Ending, Job, JobPatch, JobState, Order
 from tiro.model.ledger import Charge, Entry, HoldTerms, Usage
 from tiro.model.pace import Hearing
 from tiro.model.replay import Replay
+from tiro.model.request import Source
+from tiro.ports.batches import Batches
+from tiro.ports.signing import SigningKeys
+from tiro.ports.wallets import Wallets
 
 
 class Accounts(Protocol):
@@ -47,11 +51,15 @@ class Jobs(Protocol):
     """Job rows and the orders that Temporal must be given. Every change of state is conditional on the state before."""
 
     async def add(self, job: Job) -> None:
-        """A new row, `queued`."""
+        """A new row, `queued`, or a file of a batch. Unless it is `awaiting`, all has come in: its upload ends."""
         ...
 
     async def get(self, job_id: str, account_id: str | None = None) -> Job | None:
         """None when there is none, or it is another account's, or (with `account_id`) it is deleted."""
+        ...
+
+    async def arrive(self, job_id: str, source: Source, now: datetime) -> Job | None:
+        """No longer `awaiting`, with what came in, ending its upload; None when it awaits nothing (any more)."""
         ...
 
     async def page(
@@ -59,12 +67,16 @@ class Jobs(Protocol):
         account_id: str | None,
         *,
         dialect: str | None = None,
+        reference: str | None = None,
         state: JobState | None = None,
         changed_since: datetime | None = None,
         after: tuple[datetime, str] | None = None,
         limit: int = 50,
     ) -> list[Job]:
-        """Newest change first (`changed_at`, then id), deleted ones left out; `after` is the last seen (changed_at, job_id)."""
+        """Newest change first (`changed_at`, then id); `after` is the last seen (changed_at, job_id).
+
+        Deleted ones and files of batches are left out.
+        """
         ...
 
     async def count_open(self, account_id: str) -> int:
@@ -116,7 +128,7 @@ class Jobs(Protocol):
         ...
 
     async def begin_upload(self, job_id: str, account_id: str, now: datetime) -> None:
-        """Bytes are about to arrive below this job's prefix; `add` of the job ends it."""
+        """Bytes are about to arrive below this job's prefix, or still do; what makes the job stop `awaiting` ends it."""
         ...
 
     async def drop_upload(self, job_id: str) -> None:
@@ -124,11 +136,18 @@ class Jobs(Protocol):
         ...
 
     async def stale_uploads(self, before: datetime, limit: int = 100) -> list[str]:
-        """Ids of jobs whose upload began before that moment and never became a job."""
+        """Ids of jobs whose upload was last heard of before that moment, and never was queued."""
         ...
 
     async def retry(self, job_id: str, now: datetime) -> Job | None:
-        """failed or cancelled -> queued as the next run, errors and billing cleared; None when its state does not allow it."""
+        """Ended otherwise than completed without fault -> queued as the next run, errors and billing cleared.
+
+        None when its state does not allow it.
+        """
+        ...
+
+    async def expired(self, now: datetime, limit: int = 100) -> list[str]:
+        """Ids of ended jobs whose `expires_at` has passed and which are not deleted."""
         ...
 
     async def mark_deleted(self, job_id: str, now: datetime) -> None:
@@ -262,6 +281,9 @@ class Transaction(Protocol):
     replays: Replays
     limits: Limits
     families: Families
+    wallets: Wallets
+    batches: Batches
+    signing_keys: SigningKeys
 
 
 class Records(Protocol):

@@ -44,7 +44,7 @@ class Dispatch:
 
     async def _carry_out(self, order: Order) -> None:
         match order.kind:
-            case "transcription":
+            case "transcription" | "batch":
                 await self._start(order)
             case "fetch":
                 await self._fetch(order)
@@ -57,7 +57,11 @@ class Dispatch:
 
     async def _start(self, order: Order) -> None:
         wanted = await self._wanted(order)
-        if wanted is not None:
+        if wanted is None:
+            return
+        if order.kind == "batch":
+            await self._orchestrator.start_batch(self._launch(*wanted))
+        else:
             await self._orchestrator.start_transcription(self._launch(*wanted))
 
     async def _fetch(self, order: Order) -> None:
@@ -82,6 +86,7 @@ class Dispatch:
             account_id=job.account_id,
             dialect=job.dialect,
             weight=self._plans.of(account).weight,
+            priority=job.priority,
             flags=flags_of(job),
             summary=summary_of(job),
         )

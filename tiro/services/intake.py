@@ -151,4 +151,7 @@ class Intake:
             changed_at=now,
             webhook_url=None if hook is None else sealed(self._vault, hook),
             accept_overage=request.accept_overage,
+            priority=request.priority,
+            reference=request.reference,
+            limits=request.limits,
         )

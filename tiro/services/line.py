@@ -66,7 +66,9 @@ class Line:
         return job
 
     async def limits(self, job: Job) -> MediaLimits:
-        """The plan's caps, as they are now."""
+        """The job's own caps, else the plan's as they are now."""
+        if job.limits is not None:
+            return job.limits
         async with self._records.begin() as tx:
             account = await tx.accounts.get(job.account_id)
         if account is None:

@@ -16,7 +16,14 @@ from tiro.adapters.database.rows import Rows, write
 from tiro.adapters.database.tables import accounts, jobs, orders
 from tiro.model.job import Order
 
-WAITING = (jobs.c.state == "queued") & ~jobs.c.admitted & jobs.c.deleted_at.is_(None)
+WAITING = (
+    (jobs.c.state == "queued")
+    & ~jobs.c.admitted
+    & ~jobs.c.awaiting
+    & jobs.c.deleted_at.is_(None)
+    & jobs.c.batch_id.is_(None)
+)
+"""A file of a batch has its place by the batch's slot."""
 
 
 async def admit(rows: Rows, caps: Mapping[str, int], limit: int) -> list[Order]:
@@ -32,7 +39,9 @@ async def admit(rows: Rows, caps: Mapping[str, int], limit: int) -> list[Order]:
     for account_id, slots in Counter(job["account_id"] for job in chosen).items():
         taken = update(accounts).where(accounts.c.account_id == account_id).values(running=accounts.c.running + slots)
         await rows.run(taken)
-    given = [Order("transcription", job["job_id"], job["run"]) for job in chosen]
+    given = [
+        Order("transcription" if job["files_total"] is None else "batch", job["job_id"], job["run"]) for job in chosen
+    ]
     await rows.insert_new(orders, *map(write, given))
     return given
 
@@ -54,7 +63,7 @@ async def _with_room(rows: Rows, caps: Mapping[str, int], limit: int) -> list[Ro
 async def in_line(rows: Rows, account_id: str, which: ColumnElement[bool], at_most: int) -> list[RowMapping]:
     """Those of an account's jobs that are next, locked, longest waiting first (a retry waits since it was asked for)."""
     line = (
-        select(jobs.c.job_id, jobs.c.account_id, jobs.c.run)
+        select(jobs.c.job_id, jobs.c.account_id, jobs.c.run, jobs.c.files_total)
         .where(jobs.c.account_id == account_id, which)
         .order_by(jobs.c.changed_at, jobs.c.job_id)
         .limit(at_most)

@@ -7,13 +7,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, literal, or_, select, update
 
 from tiro.adapters.database import admission, ahead
+from tiro.adapters.database.columns import Moment
 from tiro.adapters.database.rows import Rows, read, write
 from tiro.adapters.database.tables import accounts, failures, job_spans, jobs, orders, uploads
 from tiro.model.job import ENDED, Ending, Job, JobPatch, JobState, Order
 from tiro.model.pace import Hearing, beaten
+from tiro.model.request import Source
 
 _OPEN = jobs.c.state.in_(("queued", "processing"))
 _LATE_WRITERS = timedelta(minutes=10)
@@ -28,7 +30,16 @@ class SqlJobs:
 
     async def add(self, job: Job) -> None:
         await self._rows.run(insert(jobs), write(job))
-        await self.drop_upload(job.job_id)
+        if not job.awaiting:
+            await self.drop_upload(job.job_id)
+
+    async def arrive(self, job_id: str, source: Source, now: datetime) -> Job | None:
+        awaiting = update(jobs).where(jobs.c.job_id == job_id, _OPEN, jobs.c.awaiting, jobs.c.deleted_at.is_(None))
+        row = await self._rows.one(awaiting.values(awaiting=False, source=source, changed_at=now).returning(jobs))
+        if row is None:
+            return None
+        await self.drop_upload(job_id)
+        return read(Job, row)
 
     async def get(self, job_id: str, account_id: str | None = None) -> Job | None:
         query = select(jobs).where(jobs.c.job_id == job_id)
@@ -42,16 +53,19 @@ class SqlJobs:
         account_id: str | None,
         *,
         dialect: str | None = None,
+        reference: str | None = None,
         state: JobState | None = None,
         changed_since: datetime | None = None,
         after: tuple[datetime, str] | None = None,
         limit: int = 50,
     ) -> list[Job]:
-        query = select(jobs).where(jobs.c.deleted_at.is_(None))
+        query = select(jobs).where(jobs.c.deleted_at.is_(None), jobs.c.batch_id.is_(None))
         if account_id is not None:
             query = query.where(jobs.c.account_id == account_id)
         if dialect is not None:
             query = query.where(jobs.c.dialect == dialect)
+        if reference is not None:
+            query = query.where(jobs.c.reference == reference)
         if state is not None:
             query = query.where(jobs.c.state == state)
         if changed_since is not None:
@@ -66,7 +80,11 @@ class SqlJobs:
 
     async def count_open(self, account_id: str) -> int:
         return int(
-            await self._rows.value(select(func.count()).select_from(jobs).where(jobs.c.account_id == account_id, _OPEN))
+            await self._rows.value(
+                select(func.count())
+                .select_from(jobs)
+                .where(jobs.c.account_id == account_id, _OPEN, ~jobs.c.awaiting, jobs.c.batch_id.is_(None))
+            )
         )
 
     async def admit(self, now: datetime, caps: Mapping[str, int], limit: int = 100) -> list[Order]:
@@ -135,10 +153,12 @@ class SqlJobs:
         if job.admitted:
             await self._give_slot_back(job)
         await self._drop_start(job_id, run)
+        await self.drop_upload(job_id)
         return msgspec.structs.replace(job, admitted=False)
 
     async def begin_upload(self, job_id: str, account_id: str, now: datetime) -> None:
-        await self._rows.insert_new(uploads, {"job_id": job_id, "account_id": account_id, "began_at": now})
+        row = {"job_id": job_id, "account_id": account_id, "began_at": now}
+        await self._rows.upsert(uploads, row, ("job_id",), {"began_at": literal(now, Moment)})
 
     async def drop_upload(self, job_id: str) -> None:
         await self._rows.run(delete(uploads).where(uploads.c.job_id == job_id))
@@ -150,7 +170,9 @@ class SqlJobs:
     async def retry(self, job_id: str, now: datetime) -> Job | None:
         """What the recording is (source, length, language) stays known; what the run made of it is forgotten."""
         ended = update(jobs).where(
-            jobs.c.job_id == job_id, jobs.c.state.in_(("failed", "cancelled")), jobs.c.deleted_at.is_(None)
+            jobs.c.job_id == job_id,
+            jobs.c.state.in_(("failed", "cancelled")) | ((jobs.c.state == "completed") & (jobs.c.files_failed > 0)),
+            jobs.c.deleted_at.is_(None),
         )
         fresh = {
             "state": "queued",
@@ -164,13 +186,21 @@ class SqlJobs:
             "warnings": (),
             "error_extras": {},
             "pace": (),
+            "files_done": jobs.c.files_done - jobs.c.files_failed,
+            "files_failed": 0,
         }
         gone = (
             *("started_at", "ended_at", "claim", "spans_total", "plan", "engine", "diarizer", "transcript"),
             *("error_code", "error_reason", "billed_s", "overage_s", "purge_after", "trimmed_at"),
+            *("cost_micros", "balance_micros", "expires_at"),
         )
         row = await self._rows.one(ended.values(fresh | dict.fromkeys(gone)).returning(jobs))
         return None if row is None else read(Job, row)
+
+    async def expired(self, now: datetime, limit: int = 100) -> list[str]:
+        due = (jobs.c.expires_at <= now) & jobs.c.deleted_at.is_(None) & jobs.c.state.in_(sorted(ENDED))
+        query = select(jobs.c.job_id).where(due).order_by(jobs.c.expires_at, jobs.c.job_id).limit(limit)
+        return [row["job_id"] for row in await self._rows.all(query)]
 
     async def mark_deleted(self, job_id: str, now: datetime) -> None:
         standing = (jobs.c.job_id == job_id) & jobs.c.deleted_at.is_(None)
@@ -223,7 +253,12 @@ class SqlJobs:
         await self._rows.run(account.values(running=accounts.c.running - 1))
 
     async def _drop_start(self, job_id: str, run: int) -> None:
-        await self.drop_order(Order("transcription", job_id, run))
+        for kind in ("transcription", "batch"):
+            await self._rows.run(delete(orders).where(*_order(kind, job_id, run)))
+
+
+def _order(kind: str, job_id: str, run: int) -> tuple[ColumnElement[bool], ...]:
+    return orders.c.kind == kind, orders.c.job_id == job_id, orders.c.run == run
 
 
 def _run_of(job_id: str, run: int) -> ColumnElement[bool]:

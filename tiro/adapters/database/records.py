@@ -10,6 +10,7 @@ from sqlalchemy import DateTime, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tiro.adapters.database.accounts import SqlAccounts
+from tiro.adapters.database.batches import SqlBatches
 from tiro.adapters.database.connect import async_engine, is_sqlite, parse
 from tiro.adapters.database.families import SqlFamilies
 from tiro.adapters.database.faults import translated
@@ -19,7 +20,22 @@ from tiro.adapters.database.ledger import SqlLedger
 from tiro.adapters.database.limits import SqlLimits
 from tiro.adapters.database.replays import SqlReplays
 from tiro.adapters.database.rows import Rows
-from tiro.ports import Accounts, Clock, Families, Hooks, Jobs, Ledger, Limits, Replays, Transaction
+from tiro.adapters.database.signing import SqlSigningKeys
+from tiro.adapters.database.wallets import SqlWallets
+from tiro.ports import (
+    Accounts,
+    Batches,
+    Clock,
+    Families,
+    Hooks,
+    Jobs,
+    Ledger,
+    Limits,
+    Replays,
+    SigningKeys,
+    Transaction,
+    Wallets,
+)
 
 
 class SqlTransaction:
@@ -33,6 +49,9 @@ class SqlTransaction:
         self.replays: Replays = SqlReplays(rows)
         self.limits: Limits = SqlLimits(rows)
         self.families: Families = SqlFamilies(rows)
+        self.wallets: Wallets = SqlWallets(rows)
+        self.batches: Batches = SqlBatches(rows)
+        self.signing_keys: SigningKeys = SqlSigningKeys(rows)
 
 
 class SqlRecords:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from tiro.adapters.database.columns import SERIAL, Moment, Packed, Words
 from tiro.model.blob import BlobRef
 from tiro.model.hook import SealedUrl
+from tiro.model.media import MediaLimits
 from tiro.model.pace import Beat
 from tiro.model.request import JobOptions, Source
 
@@ -59,6 +60,7 @@ accounts = Table(
     Column("keep_audio", Boolean, nullable=False),
     Column("engines", Packed(tuple[str, ...]), nullable=False),
     Column("rotate_refresh", Boolean, nullable=False, server_default=false()),
+    Column("self_topup", Boolean, nullable=False, server_default=false()),
     Column("running", Integer, CheckConstraint("running >= 0", name="running"), nullable=False),
 )
 
@@ -126,6 +128,18 @@ jobs = Table(
     Column("source_deleted_at", Moment),
     Column("trimmed_at", Moment),
     Column("deleted_at", Moment),
+    Column("awaiting", Boolean, nullable=False, server_default=false()),
+    Column("priority", Integer, nullable=False, server_default="3"),
+    Column("batch_id", Words),
+    Column("reference", Words),
+    Column("limits", Packed(MediaLimits)),
+    Column("files_total", Integer),
+    Column("files_done", Integer, nullable=False, server_default="0"),
+    Column("files_failed", Integer, nullable=False, server_default="0"),
+    Column("micros_per_hour", BigInteger),
+    Column("cost_micros", BigInteger),
+    Column("balance_micros", BigInteger),
+    Column("expires_at", Moment),
     # not a field of the struct: when a deleted job's prefix was last found empty, late writers included
     Column("swept_at", Moment),
     Index(None, "account_id", "changed_at", "job_id"),
@@ -133,6 +147,8 @@ jobs = Table(
     _where("ix_jobs_waiting", "state = 'queued' AND NOT admitted AND deleted_at IS NULL", ("account_id", "changed_at")),
     _where("ix_jobs_processing", "state = 'processing'", ("started_at",)),
     _where("ix_jobs_purgeable", "source_deleted_at IS NULL", ("purge_after",)),
+    _where("ix_jobs_expiring", "expires_at IS NOT NULL AND deleted_at IS NULL", ("expires_at",)),
+    _where("ix_jobs_reference", "reference IS NOT NULL", ("account_id", "reference")),
     _where("ix_jobs_unswept", "deleted_at IS NOT NULL AND swept_at IS NULL", ("deleted_at",)),
 )
 
@@ -264,4 +280,54 @@ families = Table(
     Column("used", Packed(tuple[datetime, ...]), nullable=False),
     Column("revoked_at", Moment),
     Column("until", Moment, nullable=False, index=True),
+)
+
+wallets = Table(
+    "wallets",
+    METADATA,
+    Column("account_id", Words, ForeignKey("accounts.account_id"), primary_key=True),
+    Column("balance_micros", BigInteger, CheckConstraint("balance_micros >= 0", name="balance"), nullable=False),
+    Column("held_micros", BigInteger, CheckConstraint("held_micros >= 0", name="held"), nullable=False),
+    CheckConstraint("held_micros <= balance_micros", name="free"),
+)
+
+wallet_entries = Table(
+    "wallet_entries",
+    METADATA,
+    Column("number", SERIAL, primary_key=True, autoincrement=True),
+    Column("account_id", Words, ForeignKey("accounts.account_id"), nullable=False, index=True),
+    Column("job_id", Words, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("amount_micros", BigInteger, CheckConstraint("amount_micros >= 0", name="amount"), nullable=False),
+    Column("seconds", BigInteger, nullable=False),
+    Column("micros_per_hour", BigInteger, nullable=False),
+    Column("note", Words, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("job_id", "run", "kind"),
+)
+
+batch_files = Table(
+    "batch_files",
+    METADATA,
+    Column("job_id", Words, ForeignKey("jobs.job_id"), primary_key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("run", Integer, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("seconds", Integer, nullable=False),
+    Column("pack", Words),
+    Column("error_code", Words),
+    Column("error_reason", Words),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    METADATA,
+    Column("key_id", Words, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("public", LargeBinary, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("retired_at", Moment),
+    _where("uq_signing_keys_current", "state IN ('next', 'active')", ("state",), unique=True),
 )

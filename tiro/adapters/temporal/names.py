@@ -13,6 +13,8 @@ QUEUES: dict[str, str] = {"control": CONTROL, "media": MEDIA, "speech": SPEECH, 
 """Short name, as `worker.py --queue` takes it -> task queue."""
 
 TRANSCRIPTION = "Transcription"
+BATCH_WORKFLOW = "Batch"
+PAGE = "Page"
 FETCH = "Fetch"
 DELIVERY = "Delivery"
 UPKEEP = "Upkeep"
@@ -30,6 +32,16 @@ SEARCH_ATTRIBUTES = (ACCOUNT, DIALECT, STATUS, ERROR_CODE, BATCH, FLAGS, AUDIO_S
 def job_workflow_id(job_id: str, run: int) -> str:
     """`job/<job id>/<run>`."""
     return f"job/{job_id}/{run}"
+
+
+def batch_workflow_id(job_id: str, run: int) -> str:
+    """`batch/<job id>/<run>`."""
+    return f"batch/{job_id}/{run}"
+
+
+def page_workflow_id(job_id: str, run: int, page: int) -> str:
+    """`batch/<job id>/<run>/<page>`: a hundred files of a batch."""
+    return f"batch/{job_id}/{run}/{page}"
 
 
 def fetch_workflow_id(job_id: str, run: int) -> str:

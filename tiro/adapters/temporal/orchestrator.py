@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.common import (
     Priority,
     SearchAttributePair,
@@ -25,6 +25,7 @@ from tiro.model.hook import Delivery, DeliveryTask, host_key
 from tiro.ports import Launch
 
 T = TypeVar("T")
+LONG_POLL_S = 60.0
 UNASKED_S = 5.0
 """A query after a worker was killed waits for another worker; a poll of the API must not wait each time."""
 _GONE = {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}
@@ -48,6 +49,12 @@ class TemporalOrchestrator:
         workflow_id = names.job_workflow_id(launch.job_id, launch.run)
         await self._launch(names.TRANSCRIPTION, launch, workflow_id, launch.summary or "transcribe", status)
 
+    async def start_batch(self, launch: Launch) -> None:
+        """Start `batch/<job id>/<run>`; one that exists counts as started."""
+        pairs = (SearchAttributePair(names.STATUS, "processing"), SearchAttributePair(names.BATCH, launch.job_id))
+        workflow_id = names.batch_workflow_id(launch.job_id, launch.run)
+        await self._launch(names.BATCH_WORKFLOW, launch, workflow_id, launch.summary or "batch", *pairs)
+
     async def start_fetch(self, launch: Launch) -> None:
         """Start `fetch/<job id>/<run>`; one that exists counts as started."""
         await self._launch(names.FETCH, launch, names.fetch_workflow_id(launch.job_id, launch.run), "fetch ahead")
@@ -65,8 +72,8 @@ class TemporalOrchestrator:
         )
 
     async def cancel(self, job_id: str, run: int) -> None:
-        """Native cancel of the run, and of the fetch ahead of it; what is gone counts as cancelled."""
-        for handle in (self._fetch_handle(job_id, run), self._handle(job_id, run)):
+        """Native cancel of the run, of a batch or not, and of the fetch ahead of it; what is gone counts as cancelled."""
+        for handle in (self._fetch_handle(job_id, run), self._handle(job_id, run), self._batch_handle(job_id, run)):
             try:
                 await self._patiently(handle.cancel())
             except RPCError as error:
@@ -111,8 +118,36 @@ class TemporalOrchestrator:
         return answer
 
     async def is_running(self, job_id: str, run: int) -> bool:
-        """By `describe`: False when it is closed or unknown."""
-        return await self._runs(self._handle(job_id, run))
+        """By `describe`: False when it is closed or unknown. Of a batch or not."""
+        return await self._runs(self._handle(job_id, run)) or await self._runs(self._batch_handle(job_id, run))
+
+    async def over(self, job_id: str, run: int) -> bool:
+        """Waits until the run (of no batch) is over, a minute at most; False when it is not, or is not known here yet."""
+        try:
+            async with asyncio.timeout(LONG_POLL_S):
+                await self._handle(job_id, run).result()
+        except WorkflowFailureError:
+            return True
+        except TimeoutError:
+            return False
+        except RPCError as error:
+            if error.status in _GONE:
+                return False
+            raise _unavailable() from None
+        return True
+
+    async def under_way(self) -> list[tuple[str, int]]:
+        """(job, run) of all runs that visibility calls running, batches included."""
+        kinds = f"WorkflowType IN ('{names.TRANSCRIPTION}', '{names.BATCH_WORKFLOW}')"
+        found: list[tuple[str, int]] = []
+        try:
+            async with asyncio.timeout(LONG_POLL_S):
+                async for one in self._client.list_workflows(f"{kinds} AND ExecutionStatus = 'Running'"):
+                    _, job_id, run = one.id.split("/")
+                    found.append((job_id, int(run)))
+        except (RPCError, TimeoutError):
+            raise _unavailable() from None
+        return found
 
     async def is_fetching(self, job_id: str, run: int) -> bool:
         """Whether the fetch ahead of this run is under way; by `describe`."""
@@ -129,6 +164,9 @@ class TemporalOrchestrator:
 
     def _handle(self, job_id: str, run: int) -> Any:
         return self._client.get_workflow_handle(names.job_workflow_id(job_id, run))
+
+    def _batch_handle(self, job_id: str, run: int) -> Any:
+        return self._client.get_workflow_handle(names.batch_workflow_id(job_id, run))
 
     def _fetch_handle(self, job_id: str, run: int) -> Any:
         return self._client.get_workflow_handle(names.fetch_workflow_id(job_id, run))

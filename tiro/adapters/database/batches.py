@@ -1,0 +1,77 @@
+"""The files of batches in the database: each gets each of its states once, and the job's row counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import and_, case, delete, func, select, update
+
+from tiro.adapters.database.rows import Rows, read, write
+from tiro.adapters.database.tables import batch_files as files
+from tiro.adapters.database.tables import jobs
+from tiro.model.batch import BatchFile, Tally
+
+
+class SqlBatches:
+    """The `Batches` port inside one transaction. The job's row is locked first: tallies follow one another."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    async def prepare(self, job_id: str, run: int, seconds: Mapping[int, int]) -> Tally:
+        if seconds and await self._under_way(job_id, run):
+            fresh = [
+                BatchFile(job_id=job_id, index=index, run=run, state="prepared", seconds=length)
+                for index, length in seconds.items()
+            ]
+            await self._rows.insert_new(files, *map(write, fresh))
+        return await self.tally(job_id, run)
+
+    async def settle(self, settled: Sequence[BatchFile]) -> Tally:
+        job_id, run = settled[0].job_id, settled[0].run
+        if not await self._under_way(job_id, run):
+            return await self.tally(job_id, run)
+        await self._rows.insert_new(files, *map(write, settled))
+        for file in settled:
+            this = and_(files.c.job_id == job_id, files.c.index == file.index, files.c.state == "prepared")
+            change = {"state": file.state, "run": run, "pack": file.pack}
+            change |= {"error_code": file.error_code, "error_reason": file.error_reason}
+            if file.state == "failed":
+                change["seconds"] = 0
+            await self._rows.run(update(files).where(this).values(change))
+        tally = await self.tally(job_id, run)
+        counted = {"files_done": tally.completed + tally.failed, "files_failed": tally.failed}
+        await self._rows.run(update(jobs).where(jobs.c.job_id == job_id).values(counted))
+        return tally
+
+    async def tally(self, job_id: str, run: int) -> Tally:
+        def seconds(*states: str) -> object:
+            counts = and_(files.c.run == run, files.c.state.in_(states))
+            return func.coalesce(func.sum(case((counts, files.c.seconds), else_=0)), 0)
+
+        def count(state: str) -> object:
+            return func.coalesce(func.sum(case((files.c.state == state, 1), else_=0)), 0)
+
+        row = await self._rows.one(
+            select(
+                count("completed").label("completed"),  # type: ignore[attr-defined]
+                count("failed").label("failed"),  # type: ignore[attr-defined]
+                seconds("prepared", "completed").label("prepared_s"),  # type: ignore[attr-defined]
+                seconds("completed").label("completed_s"),  # type: ignore[attr-defined]
+            ).where(files.c.job_id == job_id)
+        )
+        assert row is not None
+        return Tally(**{name: int(value) for name, value in row.items()})
+
+    async def files(self, job_id: str, first: int = 0, count: int = 1_000_000) -> list[BatchFile]:
+        these = and_(files.c.job_id == job_id, files.c.index >= first, files.c.index < first + count)
+        return [
+            read(BatchFile, row) for row in await self._rows.all(select(files).where(these).order_by(files.c.index))
+        ]
+
+    async def forget_unfinished(self, job_id: str) -> int:
+        return await self._rows.run(delete(files).where(files.c.job_id == job_id, files.c.state != "completed"))
+
+    async def _under_way(self, job_id: str, run: int) -> bool:
+        this = and_(jobs.c.job_id == job_id, jobs.c.run == run, jobs.c.state == "processing")
+        return await self._rows.value(select(jobs.c.job_id).where(this).with_for_update(key_share=True)) is not None
