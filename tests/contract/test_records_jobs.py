@@ -270,10 +270,10 @@ async def test_an_upload_is_open_until_its_job_is_there_or_it_is_dropped(
     for name in ("job_1", "job_2", "job_3", "job_2"):
         await within(records, lambda tx, n=name: tx.jobs.begin_upload(n, "acct_1", clock.step()))
     await given(records, job("job_1"))
-    assert await within(records, lambda tx: tx.jobs.stale_uploads(clock.now())) == ["job_3", "job_2"]
+    assert await within(records, lambda tx: tx.jobs.stale_uploads(LATER)) == ["job_3", "job_2"]
     assert await within(records, lambda tx: tx.jobs.stale_uploads(START + timedelta(seconds=4))) == ["job_3"]
     await within(records, lambda tx: tx.jobs.drop_upload("job_3"))
-    assert await within(records, lambda tx: tx.jobs.stale_uploads(clock.now(), 1)) == ["job_2"]
+    assert await within(records, lambda tx: tx.jobs.stale_uploads(LATER, 1)) == ["job_2"]
 
 
 async def test_long_running_jobs_are_found_for_reconciling(records: SqlRecords, queued: Job) -> None:
