@@ -57,7 +57,8 @@ def test_the_migrations_make_the_tables_that_the_code_uses(database_url: str) ->
         assert _checks(database_url, connection) == {
             check.name
             for table in METADATA.tables.values()
-            for check in table.constraints
+            for holder in (table, *table.columns)
+            for check in holder.constraints
             if isinstance(check, CheckConstraint)
         }
 
