@@ -28,7 +28,7 @@ up: setup ## Tiro on this machine: API, workers, Temporal with its UI (ARGS="--d
 
 test: setup ## all tiers of tests, on real servers (ARGS=... goes to pytest)
 	@scripts/apt-for-tests
-	@scripts/servers temporal versitygw express
+	@scripts/servers temporal versitygw express sdks
 	@echo "test: all tiers, $(WORKERS) processes"
 	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not diarization" -q $(ARGS)
 
