@@ -2,7 +2,7 @@
 
 formats.py (the table FORMATS) · text.py (txt) · subtitles.py (srt, vtt) over cues.py (what fits on a screen)
 word_file.py (docx) · neutral.py (json) · words.py (tokens and turns, cleaned: all formats start there)
-events.py (the table EVENTS: dialect -> body) · times.py (how a moment is written)
+events.py (the table EVENTS: dialect -> body) · verdicts.py (how an end is called there) · times.py (how a moment is written)
 """
 
 from tiro.render.events import EVENTS as EVENTS
