@@ -28,9 +28,14 @@ def vtt(transcript: Transcript) -> bytes:
     blocks = ["WEBVTT\n"]
     for cue in cues(transcript):
         voice = "" if cue.speaker is None else f"<v {speaker_label(cue.speaker)}>"
-        shown = "\n".join(line.translate(_VTT_SAFE) for line in cue.lines)
+        shown = "\n".join(map(escaped, cue.lines))
         blocks.append(f"{_times(cue, '.')}\n{voice}{shown}\n")
     return "\n".join(blocks).encode()
+
+
+def escaped(line: str) -> str:
+    """A line as WebVTT has it: nothing in it is a tag, an entity or an arrow."""
+    return line.translate(_VTT_SAFE)
 
 
 def _unlike(stamp: re.Match[str]) -> str:

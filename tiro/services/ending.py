@@ -18,6 +18,7 @@ from tiro.model.ledger import Charge, billable_seconds
 from tiro.model.plans import Plans
 from tiro.ports import Blobs, Clock, Records, Transaction
 from tiro.render.events import EVENTS
+from tiro.render.outcomes import FAILED
 from tiro.services.billing import Billing
 
 SOURCE_KEPT_FOR = timedelta(hours=23)
@@ -26,16 +27,14 @@ CANCELLED_SWEPT_AFTER = timedelta(minutes=10)
 """A cancelled job is emptied at once, and looked at again for what a lost attempt may still have written."""
 
 
-PUBLIC_CODES = frozenset(
-    {
-        "invalid_audio",
-        "quota_exceeded",
-        "source_unavailable",
-        "file_too_large",
-        "unsupported_language",
-        "transient_error",
-    }
-)
+PUBLIC_CODES = frozenset(FAILED) | {
+    "invalid_audio",
+    "quota_exceeded",
+    "source_unavailable",
+    "file_too_large",
+    "unsupported_language",
+    "transient_error",
+}
 """What a failed job may be said to have failed of."""
 
 
