@@ -16,6 +16,7 @@ FAILED: dict[str, str] = {
     "total_size_mismatch": "failed_batch_total_size_mismatch",
     "file_count_mismatch": "failed_batch_file_count_mismatch",
     "batch_too_large": "failed_batch_too_large",
+    "file_too_large": "failed_batch_too_large",
     "manifest_mismatch": "failed_manifest_mismatch",
     "no_usable_file": "failed_unsupported_batch_format",
     "result_missing": "failed_result_missing",
@@ -44,11 +45,15 @@ SENTENCES: dict[str, str] = {
 """What each of them says to a person."""
 
 _GONE = frozenset({403, 404, 410})
+_NOT_THERE = frozenset({"gone", "unknown_host", "source_unreachable", "source_timeout", "dns", "blob_missing"})
+"""Reasons of a source that cannot be had, for good or after it was asked for often enough."""
 
 
 def failed(code: str | None, reason: str | None = None, extras: Mapping[str, object] | None = None) -> str:
-    """`failed_*` for a core code; `reason` "gone", or extras whose `upstream_status` says so: the source is not there."""
-    if code == "source_unavailable" and (reason == "gone" or (extras or {}).get("upstream_status") in _GONE):
+    """`failed_*` for a core code. By its reason, or by the `upstream_status` of its extras, a source is not there."""
+    if code in {"source_unavailable", "transient_error"} and reason in _NOT_THERE:
+        return "failed_source_missing"
+    if code == "source_unavailable" and (extras or {}).get("upstream_status") in _GONE:
         return "failed_source_missing"
     return FAILED.get(code or "", "failed_transcription")
 
