@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.dialects.jobs.promises import PROMISES
+from tests.dialects.jobs.promises import PROMISES as JOBS
+from tests.dialects.transcribe.promises import PROMISES as TRANSCRIBE
 from tests.servers.temporal import end_server, name_run, temporal_address, temporal_client, temporal_namespace
 from tests.tables import Tables, seen
 
@@ -24,7 +25,7 @@ def _tier(path: Path) -> str | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Tables(config, PROMISES))
+    config.pluginmanager.register(Tables(config, JOBS | TRANSCRIBE))
     if not hasattr(config, "workerinput"):
         name_run()
 
