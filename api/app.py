@@ -14,6 +14,7 @@ from api import openapi
 from api.admin import routes as admin
 from api.config import ApiConfig
 from api.dialects.jobs import routes as jobs
+from api.dialects.transcribe import routes as transcribe
 from api.edge import Edge, worded
 from api.faces import Answer, Face, HttpRequest, file_answer, json_answer
 from api.identity import Identity
@@ -29,7 +30,7 @@ def create_app(house: House, config: ApiConfig) -> Edge:
     """The whole server over this house. Its lifespan runs the relay. The first face answers for paths that nobody owns."""
     identity = Identity(house.accounts, house.families, house.clock, config.token_key)
     uploads = Uploads(house, config.limits)
-    faces = [jobs.face(house, config, identity, uploads)]
+    faces = [dialect.face(house, config, identity, uploads) for dialect in (jobs, transcribe)]
     if config.admin_token is not None:
         faces.append(admin.face(house, config.admin_token, config.limits))
     routes = [*(route for face in faces for route in face.routes), *_house_routes(house, config, faces)]

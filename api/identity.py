@@ -9,7 +9,7 @@ import jwt
 import msgspec
 
 from api.faces import HttpRequest
-from tiro.model.account import Account
+from tiro.model.account import Account, ApiKey
 from tiro.model.errors import Unauthenticated
 from tiro.model.family import Successor
 from tiro.ports import Clock
@@ -76,6 +76,13 @@ class Identity:
         if self._expired(claims):
             raise Unauthenticated("token_expired", "The access token has expired; get one with the refresh token.")
         return await self._holder(claims, "invalid_token")
+
+    async def by_key(self, request: HttpRequest) -> tuple[Account, ApiKey]:
+        """The account of the Bearer key, and the key; a token opens nothing here.
+
+        Raises Unauthenticated `missing_token`, `invalid_token`, `invalid_api_key`.
+        """
+        return await self._accounts.by_key(bearer(request))
 
     async def exchange(self, api_key: str) -> Tokens:
         """Tokens for a key. Raises Unauthenticated `invalid_api_key`."""
