@@ -179,7 +179,7 @@ def test_times_follow_one_another_without_overlap(size: CueSize, made: Transcrip
 
 @pytest.mark.promise("T14")
 def test_hours_are_written_from_the_first_on() -> None:
-    vtt = single(transcript([said("late.", 3_599.9, None), said("later", 3_600.5, None)]))["vtt"]
+    vtt = single(transcript([said("late.", 3_599.9, None), said("Later.", 3_600.5, None)]))["vtt"]
     assert re.findall(r"^\S+ -->", vtt, re.MULTILINE) == ["59:59.900 -->", "01:00:00.500 -->"]
 
 
