@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, Ca
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from tiro.model.errors import MediaRefused, Permanent, QuotaExceeded, SourceRefused, TiroError, Transient, frames_of
+from tiro.model.wallet import FundsShort
 from tiro.services.line import Line, Superseded
 
 log = logging.getLogger("tiro.activities")
@@ -31,6 +32,8 @@ _NEXT = {"unsupported_language"}
 """Of no use to try here again; the next engine of the chain may."""
 _USUAL = {"fetch_under_way", *_NEXT}
 """Nor is a run that waits for its own fetch ahead anybody's fault: no warning."""
+_THEIRS = (MediaRefused, SourceRefused, QuotaExceeded, FundsShort, Superseded)
+"""The submitter's own, or nobody's."""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -97,7 +100,7 @@ class _Translating(ActivityInboundInterceptor):
         """(what is told, non-retryable, benign)."""
         if isinstance(error, TiroError):
             told = Told(error.code, error.again, error.extras.get("reason"), _plain(error.extras))
-            benign = isinstance(error, MediaRefused | SourceRefused | QuotaExceeded | Superseded) or told.code in _USUAL
+            benign = isinstance(error, _THEIRS) or told.code in _USUAL
             level = logging.INFO if benign else logging.WARNING
             log.log(level, "%s: %s (%s)", _place(task), error.code, type(error).__name__)
         else:

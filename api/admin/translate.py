@@ -18,8 +18,8 @@ from tiro.model.job import Job
 from tiro.model.ledger import Usage
 from tiro.model.plans import Plan
 from tiro.model.request import UploadedSource
-from tiro.services.billing import terms_of
 from tiro.services.jobs import Progress
+from tiro.services.purses import terms_of
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 

@@ -32,6 +32,13 @@ class Balance(msgspec.Struct, frozen=True):
         return self.balance_micros - self.held_micros
 
 
+class Charged(msgspec.Struct, frozen=True):
+    """What was taken for a job, all its runs together."""
+
+    seconds: int
+    amount_micros: int
+
+
 class WalletEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One line. For (job, run) at most one hold and one capture, which grow while it runs, and one release, which ends both.
 

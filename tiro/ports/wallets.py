@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from tiro.model.wallet import Balance, WalletEntry
+from tiro.model.wallet import Balance, Charged, WalletEntry
 
 
 class Wallets(Protocol):
@@ -45,11 +45,14 @@ class Wallets(Protocol):
         """Give back what is held and was not charged; this run charges nothing more. Nothing happens without a hold."""
         ...
 
-    async def charged(self, job_id: str) -> int:
-        """Micro-dollars that all runs of a job were charged."""
+    async def charged(self, job_id: str) -> Charged:
+        """What all runs of a job were charged."""
         ...
 
-    async def entries(self, account_id: str) -> list[WalletEntry]: ...
+    async def entries(self, account_id: str, newest: int | None = None) -> list[WalletEntry]:
+        """In the order in which they were begun; the last so many, or all."""
+        ...
+
     async def open_holds(self) -> list[WalletEntry]:
         """Holds that were not released, of all accounts."""
         ...

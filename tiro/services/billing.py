@@ -1,85 +1,102 @@
-"""On what terms seconds are held for an account: its plan's minutes, and overage where it is switched on and asked for."""
+"""What does a job cost, and whom? Its dialect's purse pays; here stands what is held when, and what an end is charged.
+
+Everything works inside the caller's transaction. The files of a batch are paid by the batch: one hold, which grows as files are prepared,
+and one capture, which grows as they are heard.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from tiro.model.account import Account
-from tiro.model.errors import QuotaExceeded
-from tiro.model.ledger import Charge, HoldTerms, billable_seconds, month_after, month_of
-from tiro.model.plans import Plan, Plans
+from tiro.model.batch import BatchFile, Tally
+from tiro.model.customs import CUSTOMS
+from tiro.model.job import Job, Outcome
+from tiro.model.ledger import billable_seconds
+from tiro.model.plans import Plans
 from tiro.ports import Transaction
-
-
-def terms_of(plan: Plan, account: Account, *, accept_overage: bool) -> HoldTerms:
-    """Overage needs the plan's price, the account's switch and the request's word."""
-    quota_s = None if account.unmetered or plan.minutes_month is None else plan.minutes_month * 60
-    allowed = overage_allowed(plan, account) and accept_overage
-    return HoldTerms(quota_s=quota_s, overage_micros_per_minute=plan.overage_micros_per_minute if allowed else None)
-
-
-def overage_allowed(plan: Plan, account: Account) -> bool:
-    """Whether the account may be billed beyond its minutes at all."""
-    return account.overage and plan.overage_micros_per_minute is not None
+from tiro.services.purses import Bill, Payer, payers
 
 
 class Billing:
-    """Holds, captures and releases for jobs. Works inside the caller's transaction."""
+    """Holds, captures and releases for jobs."""
 
     def __init__(self, plans: Plans) -> None:
-        self._plans = plans
+        self._payers = payers(plans)
 
-    def terms(self, account: Account, *, accept_overage: bool) -> HoldTerms:
-        """Those of the account's plan as it is now."""
-        return terms_of(self._plans.of(account), account, accept_overage=accept_overage)
+    def price(self, account: Account, dialect: str) -> int | None:
+        """Micro-dollars an hour that a job of now is taken in for; None: minutes pay."""
+        return self._payers[CUSTOMS[dialect].purse].price(account)
 
-    async def admit(
-        self,
-        tx: Transaction,
-        account: Account,
-        job_id: str,
-        *,
-        known_s: float | None,
-        accept_overage: bool,
-        now: datetime,
-    ) -> None:
-        """At intake: hold a known length; unknown: refuse only when nothing is left. Raises QuotaExceeded with the API's extras."""
-        terms = self.terms(account, accept_overage=accept_overage)
-        month = month_of(now)
-        if known_s is not None:
-            await self.hold(tx, account, job_id, 1, seconds=billable_seconds(known_s), terms=terms, now=now)
-            return
-        if terms.quota_s is None or terms.overage_micros_per_minute is not None:
-            return
-        usage = await tx.ledger.usage(account.account_id, month)
-        if usage.used_s + usage.held_s >= terms.quota_s:
-            raise self._exceeded(account, remaining_s=0, required_s=None, now=now)
+    async def admit(self, tx: Transaction, account: Account, job: Job, *, known_s: float | None) -> None:
+        """At intake. Raises QuotaExceeded or FundsShort, with extras for the API."""
+        await self._payer(job).admit(tx, account, job, known_s)
 
-    async def hold(
-        self, tx: Transaction, account: Account, job_id: str, run: int, *, seconds: int, terms: HoldTerms, now: datetime
-    ) -> None:
-        """Hold, or bring a standing hold up to, `seconds`. Raises QuotaExceeded with the API's extras."""
-        try:
-            await tx.ledger.hold(account.account_id, job_id, run, seconds, month_of(now), terms, now)
-            await tx.ledger.extend(job_id, run, seconds, terms, now)
-        except QuotaExceeded:
-            usage = await tx.ledger.usage(account.account_id, month_of(now))
-            remaining_s = max(0, (terms.quota_s or 0) - usage.used_s - usage.held_s)
-            raise self._exceeded(account, remaining_s=remaining_s, required_s=seconds, now=now) from None
+    async def hold(self, tx: Transaction, account: Account, job: Job, seconds: int, now: datetime) -> None:
+        """The real length is known. Raises QuotaExceeded or FundsShort; then the transaction must not be committed."""
+        if job.batch_id is not None:
+            await self.prepare_files(tx, job.batch_id, job.run, {_index_of(job): seconds}, now)
+        else:
+            await self._payer(job).hold(tx, account, job, seconds, now)
 
-    async def capture(
-        self, tx: Transaction, account: Account, job_id: str, run: int, *, seconds: int, now: datetime
-    ) -> Charge:
-        """Charge what was transcribed, never more than was held; the rest is released."""
-        terms = self.terms(account, accept_overage=True)
-        return await tx.ledger.capture(job_id, run, seconds, terms, now)
+    async def prepare_files(
+        self, tx: Transaction, batch_id: str, run: int, seconds: Mapping[int, int], now: datetime
+    ) -> Tally:
+        """These files (index -> billable seconds) can be heard, and are paid for. Raises as `hold`."""
+        batch = await tx.jobs.get(batch_id)
+        account = await tx.accounts.get(batch.account_id) if batch else None
+        tally = await tx.batches.prepare(batch_id, run, seconds)
+        if batch is not None and account is not None and batch.run == run and tally.prepared_s:
+            await self._payer(batch).hold(tx, account, batch, tally.prepared_s, now)
+        return tally
 
-    def _exceeded(self, account: Account, *, remaining_s: int, required_s: int | None, now: datetime) -> QuotaExceeded:
-        """With what its reader needs to decide: what is left, what was needed, whether overage is open, when it resets."""
-        return QuotaExceeded(
-            message="The minutes of this month are spent.",
-            overage_allowed=overage_allowed(self._plans.of(account), account),
-            minutes_remaining=round(remaining_s / 60, 2),
-            minutes_required=None if required_s is None else round(required_s / 60, 2),
-            resets_at=month_after(now).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        )
+    async def settle_files(self, tx: Transaction, files: Sequence[BatchFile], now: datetime) -> Tally:
+        """These files of one run have an end; those that are completed are charged."""
+        tally = await tx.batches.settle(files)
+        if tally.completed_s:
+            await tx.wallets.capture(files[0].job_id, files[0].run, tally.completed_s, now)
+        return tally
+
+    async def release(self, tx: Transaction, job: Job, now: datetime) -> None:
+        """Give back what this run holds; a file of a batch holds nothing itself."""
+        if job.batch_id is None:
+            await self._payer(job).release(tx, job, now)
+
+    async def close(self, tx: Transaction, job: Job, outcome: Outcome, now: datetime) -> Bill:
+        """The run is ending: charge what it came to, and release the rest."""
+        if job.batch_id is not None:
+            return Bill()
+        if job.is_batch:
+            return await self._close_batch(tx, job, now)
+        account = await tx.accounts.get(job.account_id)
+        assert account is not None
+        return await self._payer(job).close(tx, account, job, billed_seconds(job, outcome), now)
+
+    async def _close_batch(self, tx: Transaction, job: Job, now: datetime) -> Bill:
+        """Its files were charged as they were heard, in this run and those before."""
+        # the job's row before its hold, as where files are prepared and settled
+        await tx.batches.hold_still(job.job_id)
+        await self.release(tx, job, now)
+        charged = await tx.wallets.charged(job.job_id)
+        balance = await tx.wallets.balance(job.account_id)
+        return Bill(billed_s=charged.seconds, cost_micros=charged.amount_micros, balance_micros=balance.balance_micros)
+
+    def _payer(self, job: Job) -> Payer:
+        return self._payers[CUSTOMS[job.dialect].purse]
+
+
+def _index_of(file: Job) -> int:
+    """Of a file in its batch, by which it is named."""
+    return int(file.job_id.rpartition(".")[2])
+
+
+def billed_seconds(job: Job, outcome: Outcome) -> int:
+    """Completed: decoded seconds, rounded up. Cancelled: the share that was transcribed, rounded down. Failed: nothing."""
+    if job.decoded_s is None or outcome == "failed":
+        return 0
+    if outcome == "completed":
+        return billable_seconds(job.decoded_s)
+    if not job.spans_total:
+        return 0
+    return int(job.decoded_s * min(1.0, job.spans_done / job.spans_total))

@@ -10,11 +10,11 @@ from hashlib import sha256
 import msgspec
 
 from tiro.model.blob import event_key
+from tiro.model.customs import CUSTOMS
 from tiro.model.errors import NotFound
 from tiro.model.hook import Delivery, DeliveryTask, delays_s
 from tiro.model.ids import ulid
 from tiro.model.job import Ending, Job, Order, Outcome
-from tiro.model.ledger import Charge, billable_seconds
 from tiro.model.plans import Plans
 from tiro.ports import Blobs, Clock, Records, Transaction
 from tiro.render.events import EVENTS
@@ -116,22 +116,27 @@ class Endings:
             return await _as_it_ended(tx, job)
         if job.started_at is not None and job.started_at > now:
             return None
-        charge = await self._charge(tx, job, outcome, now)
+        bill = await self._billing.close(tx, job, outcome, now)
+        kept_for = CUSTOMS[job.dialect].kept_for
         ending = Ending(
             outcome=outcome,
             error_code=told.code if told else None,
             error_reason=told.reason if told else None,
             error_extras=told.extras if told else {},
-            billed_s=charge.billed_s,
-            overage_s=charge.overage_s,
+            billed_s=bill.billed_s,
+            overage_s=bill.overage_s,
+            cost_micros=bill.cost_micros,
+            balance_micros=bill.balance_micros,
+            # a file of a batch goes with its batch
+            expires_at=None if kept_for is None or job.batch_id is not None else now + kept_for,
         )
-        kept_for = CANCELLED_SWEPT_AFTER if outcome == "cancelled" else SOURCE_KEPT_FOR
-        ended = await tx.jobs.finish(job.job_id, job.run, ending, now, now + kept_for)
+        purge_after = now + (CANCELLED_SWEPT_AFTER if outcome == "cancelled" else SOURCE_KEPT_FOR)
+        ended = await tx.jobs.finish(job.job_id, job.run, ending, now, purge_after)
         if ended is None:
             return await _as_it_ended(tx, await tx.jobs.get(job.job_id) or job)
-        if charge.billed_s == 0:
+        if bill.billed_s == 0:
             # a hold that ingest was just writing was not seen above; from here on the job's state keeps new ones out
-            await tx.ledger.release(job.job_id, job.run, now)
+            await self._billing.release(tx, job, now)
         if delivery is not None:
             await tx.hooks.add(delivery)
             await tx.jobs.add_order(Order("delivery", job.job_id, job.run, delivery.event_id))
@@ -141,15 +146,6 @@ class Endings:
         """What the delivery's workflow is told; what is late is no reason to go on longer."""
         late_s = max(0.0, (self._clock.now() - delivery.created_at).total_seconds())
         return DeliveryTask(delivery.event_id, delays_s(delivery.dialect, self._hook_scale, late_s))
-
-    async def _charge(self, tx: Transaction, job: Job, outcome: Outcome, now: datetime) -> Charge:
-        seconds = billed_seconds(job, outcome)
-        if seconds == 0:
-            await tx.ledger.release(job.job_id, job.run, now)
-            return Charge(0, 0, 0)
-        account = await tx.accounts.get(job.account_id)
-        assert account is not None
-        return await self._billing.capture(tx, account, job.job_id, job.run, seconds=seconds, now=now)
 
     async def _delivery(self, job: Job, outcome: Outcome, told: Fault | None, now: datetime) -> Delivery | None:
         """The event, its body in the store already: no transaction waits for the store. Without its row it goes with the job."""
@@ -188,17 +184,6 @@ def public(fault: Fault) -> Fault:
     if fault.code in PUBLIC_CODES:
         return fault
     return Fault("transient_error", fault.reason or fault.code)
-
-
-def billed_seconds(job: Job, outcome: Outcome) -> int:
-    """Completed: decoded seconds, rounded up. Cancelled: the share that was transcribed, rounded down. Failed: nothing."""
-    if job.decoded_s is None or outcome == "failed":
-        return 0
-    if outcome == "completed":
-        return billable_seconds(job.decoded_s)
-    if not job.spans_total:
-        return 0
-    return int(job.decoded_s * min(1.0, job.spans_done / job.spans_total))
 
 
 def event_id_of(job: Job, ended_at: datetime) -> str:

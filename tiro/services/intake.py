@@ -1,9 +1,11 @@
-"""How a request becomes a job: checked, its minutes held, and written in one transaction; Temporal hears of it later."""
+"""How a request becomes a job: checked, its minutes or money held, and written in one transaction; Temporal hears of it later."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+
+import msgspec
 
 from tiro.model.account import Account
 from tiro.model.errors import Invalid, RateLimited, SourceRefused, Unauthenticated
@@ -109,26 +111,20 @@ class Intake:
     async def submit(self, request: JobRequest, once: Once | None = None) -> Job | Replay:
         """Row, hold, kept answer and the end of the upload in one transaction; the answer of another that was first, if there is one.
 
-        Raises Invalid, QuotaExceeded, RateLimited, Transient, and with `once` Conflict `idempotency_conflict`.
+        Raises Invalid, QuotaExceeded, FundsShort, RateLimited, Transient, and with `once` Conflict `idempotency_conflict`.
         """
         job = self._job_of(request)
         async with self._records.begin() as tx:
             account = await tx.accounts.get(request.account_id)
             if account is None or account.suspended:
                 raise Unauthenticated("invalid_api_key", "The account cannot submit.")
+            job = msgspec.structs.replace(job, micros_per_hour=self._billing.price(account, job.dialect))
             replay = await replays.claimed(tx, once, job) if once else None
             if replay is not None:
                 return replay
             self.check_options(request.options, account)
             await self._refuse_overflow(tx, account)
-            await self._billing.admit(
-                tx,
-                account,
-                job.job_id,
-                known_s=request.known_duration_s,
-                accept_overage=request.accept_overage,
-                now=job.created_at,
-            )
+            await self._billing.admit(tx, account, job, known_s=request.known_duration_s)
             await tx.jobs.add(job)
         self._wake()
         return job

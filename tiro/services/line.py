@@ -105,7 +105,7 @@ class Line:
                 raise Superseded
 
     async def prepared(self, job: Job, plan: SpanPlan) -> None:
-        """The recording's real length is known: write it and hold it. Raises QuotaExceeded, Superseded."""
+        """The recording's real length is known: write it and hold it. Raises QuotaExceeded, FundsShort, Superseded."""
         now = self._clock.now()
         patch = JobPatch(
             plan=plan.plan,
@@ -117,10 +117,8 @@ class Line:
             account = await tx.accounts.get(job.account_id)
             if account is None:
                 raise Superseded
-            terms = self._billing.terms(account, accept_overage=job.accept_overage)
-            seconds = billable_seconds(plan.decoded_s)
             # the balance before the job, as where a run ends: two transactions never wait for each other crosswise
-            await self._billing.hold(tx, account, job.job_id, job.run, seconds=seconds, terms=terms, now=now)
+            await self._billing.hold(tx, account, job, billable_seconds(plan.decoded_s), now)
             if not await tx.jobs.patch(job.job_id, job.run, patch, now):
                 raise Superseded
 

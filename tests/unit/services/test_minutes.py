@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from tests.contract.records_nouns import job
 from tests.unit.services.desk import PLANS, Desk
 from tiro.model.account import Account
 from tiro.model.errors import QuotaExceeded
@@ -27,10 +28,9 @@ async def _spent(desk: Desk, account: Account, seconds: int) -> None:
 
 
 async def _admitted(desk: Desk, account: Account, known_s: float | None, *, accept_overage: bool = False) -> None:
+    asked = job(account_id=account.account_id, at=desk.clock.now(), accept_overage=accept_overage)
     async with desk.records.begin() as tx:
-        await Billing(PLANS).admit(
-            tx, account, "job_1", known_s=known_s, accept_overage=accept_overage, now=desk.clock.now()
-        )
+        await Billing(PLANS).admit(tx, account, asked, known_s=known_s)
 
 
 async def _completed(desk: Desk, account: Account, decoded_s: float) -> Job:
@@ -47,8 +47,8 @@ async def test_only_what_lies_beyond_the_quota_is_overage_by_the_second(desk: De
     account = await desk.accounts.change(account.account_id, overage=True)
     quota_s = (PLANS.named(plan).minutes_month or 0) * 60
     await _spent(desk, account, quota_s - 59)
-    job = await _completed(desk, account, 119.2)
-    assert (job.billed_s, job.overage_s) == (120, 61)
+    ended = await _completed(desk, account, 119.2)
+    assert (ended.billed_s, ended.overage_s) == (120, 61)
     usage = await desk.usage(account)
     assert (usage.used_s, usage.overage_used_s, usage.held_s + usage.overage_held_s) == (quota_s, 61, 0)
     assert usage.overage_micros == (61 * micros + 30) // 60
@@ -61,8 +61,8 @@ async def test_who_is_unmetered_never_runs_out(desk: Desk) -> None:
     account = await desk.account("business", unmetered=True)
     await _spent(desk, account, 6_000 * 60 * 100)
     await _admitted(desk, account, None)
-    job = await _completed(desk, account, 3600.0)
-    assert (job.billed_s, job.overage_s) == (3600, 0)
+    ended = await _completed(desk, account, 3600.0)
+    assert (ended.billed_s, ended.overage_s) == (3600, 0)
     assert (await desk.usage(account)).overage_micros == 0
 
 
@@ -149,7 +149,7 @@ async def test_minutes_and_slots_are_those_of_the_settings(desk: Desk) -> None:
     async with desk.records.begin() as tx:
         with pytest.raises(QuotaExceeded):
             await Billing(generous).admit(
-                tx, account, "job_1", known_s=61.0, accept_overage=False, now=desk.clock.now()
+                tx, account, job(account_id=account.account_id, at=desk.clock.now()), known_s=61.0
             )
     assert generous.max_jobs() == {"free": 7, "pro": 7, "business": 7}
     assert await desk.usage(account) == Usage(month_of(desk.clock.now()), 0, 0, 0, 0, 0)

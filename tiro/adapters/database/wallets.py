@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, RowMapping, and_, exists, func, select, update
+from sqlalchemy import Column, ColumnElement, Label, RowMapping, and_, exists, func, select, update
 
 from tiro.adapters.database.rows import Rows, read, write
 from tiro.adapters.database.tables import wallet_entries as entries
 from tiro.adapters.database.tables import wallets
-from tiro.model.wallet import Balance, FundsShort, WalletEntry, WalletEntryKind, cost_micros
+from tiro.model.wallet import Balance, Charged, FundsShort, WalletEntry, WalletEntryKind, cost_micros
 
 
 class SqlWallets:
@@ -133,13 +133,19 @@ class SqlWallets:
             back = update(wallets).where(wallets.c.account_id == hold.account_id)
             await self._rows.run(back.values(held_micros=wallets.c.held_micros - rest))
 
-    async def charged(self, job_id: str) -> int:
-        total = select(func.coalesce(func.sum(entries.c.amount_micros), 0))
-        return int(await self._rows.value(total.where(entries.c.job_id == job_id, entries.c.kind == "capture")))
+    async def charged(self, job_id: str) -> Charged:
+        def total(column: Column[int]) -> Label[int]:
+            return func.coalesce(func.sum(column), 0).label(column.name)
 
-    async def entries(self, account_id: str) -> list[WalletEntry]:
-        query = select(entries).where(entries.c.account_id == account_id).order_by(entries.c.number)
-        return [read(WalletEntry, row) for row in await self._rows.all(query)]
+        query = select(total(entries.c.seconds), total(entries.c.amount_micros))
+        row = await self._rows.one(query.where(entries.c.job_id == job_id, entries.c.kind == "capture"))
+        assert row is not None
+        return Charged(int(row["seconds"]), int(row["amount_micros"]))
+
+    async def entries(self, account_id: str, newest: int | None = None) -> list[WalletEntry]:
+        query = select(entries).where(entries.c.account_id == account_id).order_by(entries.c.number.desc())
+        rows = await self._rows.all(query.limit(newest))
+        return [read(WalletEntry, row) for row in reversed(rows)]
 
     async def open_holds(self) -> list[WalletEntry]:
         ending = entries.alias()
