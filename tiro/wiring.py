@@ -34,6 +34,7 @@ from tiro.model.plans import Plans
 from tiro.model.speech import EngineFacts
 from tiro.ports import Clock, Diarizer, Engine, Orchestrator, Preparer
 from tiro.services.accounts import Accounts
+from tiro.services.batches import Batches
 from tiro.services.dispatch import Dispatch
 from tiro.services.ending import Endings
 from tiro.services.families import Families
@@ -43,6 +44,7 @@ from tiro.services.intake import Intake
 from tiro.services.jobs import Jobs
 from tiro.services.line import Line
 from tiro.services.upkeep import Upkeep
+from tiro.services.waiting import Waits
 from tiro.settings import Settings
 
 _log = logging.getLogger("tiro.wiring")
@@ -89,6 +91,7 @@ def build_house(settings: Settings, orchestrator: Orchestrator, clock: Clock | N
     fetcher, courier = WebFetcher(guard, Sites(guard, scratch_folder(settings))), WebCourier(guard)
     plans, chain = Plans(settings.plans), engine_facts(settings)
     bell = Bell()
+    intake = Intake(records, vault, clock, ids, fetcher, courier, plans, chain, bell.ring)
     endings = Endings(
         records, blobs, clock, plans, bell.ring, public_url=settings.public_url, hook_scale=settings.hook_scale
     )
@@ -106,8 +109,10 @@ def build_house(settings: Settings, orchestrator: Orchestrator, clock: Clock | N
         bell=bell,
         accounts=Accounts(records, vault, clock, ids, plans, chain),
         families=Families(records, clock, ids),
-        intake=Intake(records, vault, clock, ids, fetcher, courier, plans, chain, bell.ring),
+        intake=intake,
+        batches=Batches(records, blobs, fetcher, intake),
         jobs=Jobs(records, blobs, orchestrator, endings, clock, bell.ring),
+        waits=Waits(records, orchestrator),
         endings=endings,
         dispatch=Dispatch(records, orchestrator, endings, plans, clock),
         line=Line(records, blobs, vault, clock, plans, chain),

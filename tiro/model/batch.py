@@ -10,7 +10,24 @@ from tiro.model.blob import BlobRef
 
 PAGE_FILES = 100
 """Entries of one page of a manifest, and files of one page of the work."""
+MAX_FILES = 10_000
+MAX_BYTES = 10 << 30
+"""Of one batch, brought and fetched together."""
 FileState = Literal["prepared", "completed", "failed"]
+
+
+class BatchEntryWish(msgspec.Struct, frozen=True, kw_only=True):
+    """One file as a request names it, in the order of the request. With `url` it is fetched, else its bytes are to be brought.
+
+    `size_bytes`, `media_type`, `name` None: not declared. `language` None: that of the job.
+    """
+
+    reference: str
+    url: str | None = None
+    size_bytes: int | None = None
+    media_type: str | None = None
+    name: str | None = None
+    language: str | None = None
 
 
 class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,10 +54,11 @@ class AwaitedSource(msgspec.Struct, frozen=True, tag="awaited"):
 
 
 class ManifestSource(msgspec.Struct, frozen=True, tag="manifest"):
-    """Many files: `blob` is the manifest's index, as it was written at intake."""
+    """Many files: `blob` is the manifest's index, as it was written at intake. `uploads` of the files are brought by the client."""
 
     blob: BlobRef
     files: int
+    uploads: int = 0
 
 
 Source = UploadedSource | UrlSource | AwaitedSource | ManifestSource

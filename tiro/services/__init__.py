@@ -1,6 +1,7 @@
 """Verbs: what may happen to accounts, jobs, minutes and webhooks. They know ports and nouns, no database, no HTTP, no Temporal.
 
 accounts (keys, plans, secrets) · families (refresh tokens) · intake (a request becomes a row)
+manifests (of batches, written once) · batches (a manifest becomes a row)
 replays (answered before) · limiter (too often) · dispatch (rows become workflows) · line (what stations do to a job)
 ending (a run ends, once) · jobs (look, cancel, delete, retry, steer) · billing (terms)
 hooks (deliveries) · upkeep (purge, reconcile)

@@ -11,6 +11,7 @@ from tiro.model.plans import Plans
 from tiro.model.speech import EngineFacts
 from tiro.ports import Blobs, Clock, Courier, Fetcher, Ids, Orchestrator, Preparer, Records, Vault
 from tiro.services.accounts import Accounts
+from tiro.services.batches import Batches
 from tiro.services.dispatch import Dispatch
 from tiro.services.ending import Endings
 from tiro.services.families import Families
@@ -19,6 +20,7 @@ from tiro.services.intake import Intake
 from tiro.services.jobs import Jobs
 from tiro.services.line import Line
 from tiro.services.upkeep import Upkeep
+from tiro.services.waiting import Waits
 
 
 class Bell:
@@ -56,7 +58,9 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     accounts: Accounts
     families: Families
     intake: Intake
+    batches: Batches
     jobs: Jobs
+    waits: Waits
     endings: Endings
     dispatch: Dispatch
     line: Line
