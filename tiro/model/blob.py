@@ -8,11 +8,14 @@ import msgspec
 
 
 class BlobRef(msgspec.Struct, frozen=True):
-    """A stored object: `key` in the store, its size and the sha256 (hex) of its bytes. Travels instead of content."""
+    """A stored object: `key` in the store, its size and the sha256 (hex) of its bytes. Travels instead of content.
+
+    `sha256` None: a client brought it to the store by itself, and we have not read it.
+    """
 
     key: str
     size_bytes: int
-    sha256: str
+    sha256: str | None
     media_type: str = "application/octet-stream"
 
 
@@ -32,6 +35,12 @@ def file_id(batch_id: str, index: int) -> str:
 def batch_of(job_id: str) -> str:
     """The batch whose file this is; a job that is none is its own."""
     return job_id.partition(".")[0]
+
+
+def job_of(key: str) -> str:
+    """The job (a batch, for a file of it) that a key belongs to; "" for a key of none."""
+    room, _, rest = key.partition("/")
+    return rest.partition("/")[0] if room == "jobs" else ""
 
 
 def job_prefix(job_id: str) -> str:

@@ -7,7 +7,7 @@ called from a thread. A blocking call that lasts takes `stop`, an event that is 
 from tiro.ports.audio import Samples
 from tiro.ports.batches import Batches
 from tiro.ports.content import Blobs, BlobWriter
-from tiro.ports.desk import PutAddress, UploadDesk
+from tiro.ports.desk import PartsDesk, PartWriter, PutAddress, UploadDesk
 from tiro.ports.flow import Launch, Orchestrator
 from tiro.ports.media import Answer, Courier, Fetched, Fetcher, PreparedEnd, PreparedSpan, Preparer
 from tiro.ports.records import Accounts, Families, Hooks, Jobs, Ledger, Limits, Records, Replays, Transaction
@@ -36,6 +36,8 @@ __all__ = [
     "Ledger",
     "Limits",
     "Orchestrator",
+    "PartWriter",
+    "PartsDesk",
     "PreparedEnd",
     "PreparedSpan",
     "Preparer",
