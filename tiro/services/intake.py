@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from tiro.model.account import Account
+from tiro.model.customs import CUSTOMS
 from tiro.model.errors import Invalid, RateLimited, SourceRefused, Unauthenticated
 from tiro.model.job import Job
 from tiro.model.plans import Plans
@@ -123,7 +124,8 @@ class Intake:
             if replay is not None:
                 return replay
             self.check_options(request.options, account)
-            await self._refuse_overflow(tx, account)
+            if CUSTOMS[job.dialect].turns_away:
+                await self._refuse_overflow(tx, account)
             await self._billing.admit(tx, account, job, known_s=request.known_duration_s)
             await tx.jobs.add(job)
         self._wake()

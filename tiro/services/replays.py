@@ -14,15 +14,17 @@ from tiro.ports import Transaction
 from tiro.services.accounts import digest
 
 KEPT_FOR = timedelta(hours=24)
+"""At most: upkeep forgets what is older."""
 
 
 class Once(msgspec.Struct, frozen=True):
-    """A request that is to be carried out once. `name` as `name_of` made it, `fingerprint` of all that it asks."""
+    """A request that is to be carried out once in `kept_for`. `name` as `name_of` made it, `fingerprint` of all that it asks."""
 
     name: str
     fingerprint: str
     answer: Callable[[Job], bytes]
     """The body of the answer to a new job, in the words of the dialect."""
+    kept_for: timedelta = KEPT_FOR
 
 
 def name_of(account_id: str, operation: str, key: str) -> str:
@@ -37,7 +39,7 @@ async def stands(tx: Transaction, name: str, now: datetime) -> bool:
 
 async def found(tx: Transaction, once: Once, now: datetime) -> Replay | None:
     """What was answered. Raises Conflict `idempotency_conflict` when something else was asked."""
-    replay = await tx.replays.get(once.name, now - KEPT_FOR)
+    replay = await tx.replays.get(once.name, now - once.kept_for)
     if replay is not None and replay.fingerprint != once.fingerprint:
         raise Conflict("idempotency_conflict", "This Idempotency-Key came with another request before.")
     return replay
@@ -46,7 +48,7 @@ async def found(tx: Transaction, once: Once, now: datetime) -> Replay | None:
 async def claimed(tx: Transaction, once: Once, job: Job) -> Replay | None:
     """None: this transaction carries it out, and its answer is kept. Else what another answered first, raising as `found`."""
     mine = Replay(once.name, once.fingerprint, once.answer(job), job.created_at)
-    while not await tx.replays.add(mine, job.created_at - KEPT_FOR):
+    while not await tx.replays.add(mine, job.created_at - once.kept_for):
         # it may have come to its end between the two
         replay = await found(tx, once, job.created_at)
         if replay is not None:
