@@ -21,6 +21,8 @@ from tiro.adapters.temporal.devserver import DevServer, DevServerPlace, free_por
 from tiro.adapters.temporal.names import QUEUES
 from tiro.adapters.temporal.namespace import keep_histories, prepare_namespace
 from tiro.adapters.vault import derive
+from tiro.model.errors import NotFound
+from tiro.model.wallet import MICROS
 from tiro.services.house import House
 from tiro.settings import Settings
 from tiro.wiring import Core, build_core
@@ -28,6 +30,8 @@ from worker import Workers
 
 HISTORIES_KEPT_FOR = timedelta(days=7)
 """An embedded server shows a week of jobs in the Temporal UI."""
+FIRST_CREDIT_MICROS = 10_000 * MICROS
+"""Whoever runs the server pays nobody: this counts what would be paid."""
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -126,15 +130,17 @@ class Embedded:
         return DevServerPlace(path / "temporal.db", path / "temporal.log", ports["temporal"], ports["ui"])
 
     async def _first_account(self, house: House) -> Credentials:
-        """Verified, on the largest plan, unmetered; made once."""
-        known = self._folder.credentials()
-        if known is not None:
-            return known
-        self._say("Making the first account ...")
-        account = await house.accounts.create("first", "business", verified=True, unmetered=True)
-        key = await house.accounts.create_key(account.account_id, "first")
-        credentials = Credentials(account.account_id, key.text)
-        self._folder.save_credentials(credentials)
+        """Verified, on the largest plan, unmetered, with more credit than it needs; made once."""
+        credentials = self._folder.credentials()
+        if credentials is None:
+            self._say("Making the first account ...")
+            account = await house.accounts.create("first", "business", verified=True, unmetered=True)
+            key = await house.accounts.create_key(account.account_id, "first")
+            credentials = Credentials(account.account_id, key.text)
+            self._folder.save_credentials(credentials)
+        # a data folder of an earlier version has an account without; records that somebody put aside have none at all
+        with contextlib.suppress(NotFound):
+            await house.wallets.endow(credentials.account, FIRST_CREDIT_MICROS)
         return credentials
 
     async def _workers(self, core: Core) -> Workers:

@@ -45,6 +45,7 @@ from tiro.services.jobs import Jobs
 from tiro.services.line import Line
 from tiro.services.upkeep import Upkeep
 from tiro.services.waiting import Waits
+from tiro.services.wallets import Wallets
 from tiro.settings import Settings
 
 _log = logging.getLogger("tiro.wiring")
@@ -108,6 +109,7 @@ def build_house(settings: Settings, orchestrator: Orchestrator, clock: Clock | N
         chain=chain,
         bell=bell,
         accounts=Accounts(records, vault, clock, ids, plans, chain),
+        wallets=Wallets(records, clock, ids),
         families=Families(records, clock, ids),
         intake=intake,
         batches=Batches(records, blobs, fetcher, intake),

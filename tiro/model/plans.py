@@ -1,4 +1,4 @@
-"""What may an account use? Plans: the three that everybody has, and what an operator makes of them."""
+"""What may an account use? Plans: the four that everybody has, and what an operator makes of them."""
 
 from __future__ import annotations
 
@@ -57,6 +57,19 @@ DEFAULT_PLANS: tuple[Plan, ...] = (
         minutes_month=60,
         overage_micros_per_minute=None,
         weight=1.0,
+        max_keys=5,
+        requests_minute=10,
+        starting_credit_micros=5_000_000,
+    ),
+    Plan(
+        name="payg",
+        max_bytes=2 * GIB,
+        max_duration_s=10 * 3600,
+        max_jobs=20,
+        minutes_month=0,
+        overage_micros_per_minute=40_000,
+        weight=3.0,
+        max_keys=5,
     ),
     Plan(
         name="pro",

@@ -56,6 +56,11 @@ class WalletEntry(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+def start_of(account_id: str) -> str:
+    """The name of the credit that an account begins with: it has one."""
+    return f"start/{account_id}"
+
+
 def cost_micros(seconds: int, micros_per_hour: int) -> int:
     """Per second at the hour's price, rounded half up: 709 s at 150,000 are 29,542."""
     return (seconds * micros_per_hour * 2 + 3600) // 7200

@@ -15,6 +15,7 @@ from tiro.model.hook import WebhookSecrets
 from tiro.model.ledger import Usage, month_of
 from tiro.model.plans import Plans
 from tiro.model.speech import EngineFacts
+from tiro.model.wallet import start_of
 from tiro.ports import Clock, Ids, Records, Transaction, Vault
 
 KEY_PREFIX = "tsk_live_"
@@ -47,30 +48,38 @@ class Accounts:
         plan: str = "free",
         *,
         email: str | None = None,
-        verified: bool = False,
+        verified: bool | None = None,
         unmetered: bool = False,
     ) -> Account:
-        """A new account with a webhook secret. Raises Invalid for an unknown plan."""
-        self._plans.named(plan)
+        """A new account with a webhook secret and its plan's starting credit. Raises Invalid for an unknown plan.
+
+        `verified` None: unless there is an address that is still to be.
+        """
+        start_micros = self._plans.named(plan).starting_credit_micros
         account = Account(
             account_id=self._ids.new("acct"),
             name=name,
             plan=plan,
             created_at=self._clock.now(),
             email=email,
-            verified=verified,
+            verified=email is None if verified is None else verified,
             unmetered=unmetered,
             overage=unmetered,
         )
         async with self._records.begin() as tx:
             await tx.accounts.add(account)
             await tx.accounts.save_webhook_secrets(account.account_id, WebhookSecrets(active=self._new_secret()))
+            if start_micros:
+                name = start_of(account.account_id)
+                await tx.wallets.credit(
+                    account.account_id, start_micros, name=name, note="starting credit", now=account.created_at
+                )
         return account
 
     async def get(self, account_id: str) -> Account:
         """Raises NotFound."""
         async with self._records.begin() as tx:
-            return await _existing(tx, account_id)
+            return await existing(tx, account_id)
 
     async def all(self) -> list[Account]:
         """Every account, oldest first."""
@@ -87,6 +96,8 @@ class Accounts:
         suspended: bool | None = None,
         keep_audio: bool | None = None,
         rotate_refresh: bool | None = None,
+        self_topup: bool | None = None,
+        verified: bool | None = None,
         engines: Sequence[str] | None = None,
     ) -> Account:
         """Change what is given; it holds from the next request on. `engines` empty: the whole chain. Raises NotFound, Invalid."""
@@ -99,10 +110,12 @@ class Accounts:
             "suspended": suspended,
             "keep_audio": keep_audio,
             "rotate_refresh": rotate_refresh,
+            "self_topup": self_topup,
+            "verified": verified,
             "engines": None if engines is None else self._of_the_chain(engines),
         }
         async with self._records.begin() as tx:
-            account = await _existing(tx, account_id)
+            account = await existing(tx, account_id)
             account = msgspec.structs.replace(
                 account, **{name: value for name, value in wanted.items() if value is not None}
             )
@@ -112,7 +125,7 @@ class Accounts:
     async def usage(self, account_id: str, month: str | None = None) -> Usage:
         """Seconds and money of a month (`YYYY-MM`; None: this one)."""
         async with self._records.begin() as tx:
-            await _existing(tx, account_id)
+            await existing(tx, account_id)
             return await tx.ledger.usage(account_id, month or month_of(self._clock.now()))
 
     async def create_key(self, account_id: str, name: str) -> NewKey:
@@ -127,7 +140,7 @@ class Accounts:
             created_at=self._clock.now(),
         )
         async with self._records.begin() as tx:
-            account = await _existing(tx, account_id)
+            account = await existing(tx, account_id)
             cap = self._plans.of(account).max_keys
             if sum(1 for other in await tx.accounts.keys(account_id) if other.revoked_at is None) >= cap:
                 raise Conflict("too_many_keys", f"This plan allows {cap} keys; revoke one first.", limit=cap)
@@ -237,7 +250,8 @@ def digest(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-async def _existing(tx: Transaction, account_id: str) -> Account:
+async def existing(tx: Transaction, account_id: str) -> Account:
+    """Raises NotFound."""
     account = await tx.accounts.get(account_id)
     if account is None:
         raise NotFound("account_not_found", "There is no such account.")

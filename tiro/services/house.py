@@ -21,6 +21,7 @@ from tiro.services.jobs import Jobs
 from tiro.services.line import Line
 from tiro.services.upkeep import Upkeep
 from tiro.services.waiting import Waits
+from tiro.services.wallets import Wallets
 
 
 class Bell:
@@ -56,6 +57,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     chain: tuple[EngineFacts, ...]
     bell: Bell
     accounts: Accounts
+    wallets: Wallets
     families: Families
     intake: Intake
     batches: Batches
