@@ -49,6 +49,9 @@ class Away:
     async def is_fetching(self, job_id: str, run: int) -> bool:
         raise _away()
 
+    async def is_delivering(self, event_id: str) -> bool:
+        raise _away()
+
 
 def _away() -> Transient:
     return Transient("temporal_unavailable", "No server runs on this data folder; start `tiro up` for this.")

@@ -129,6 +129,11 @@ class RecordedOrchestrator:
         self._reach()
         return (job_id, run) in self.fetches and (job_id, run) not in self.cancelled
 
+    async def is_delivering(self, event_id: str) -> bool:
+        """What was started is under way."""
+        self._reach()
+        return event_id in self.deliveries
+
     def _reach(self) -> None:
         if self.away:
             raise Transient("temporal_unavailable", "Temporal does not answer.")

@@ -5,4 +5,5 @@ pace (of its spans) · transcript (words, segments, turns) · speech (what engin
 words, speakers, merge (from one to the other)
 upload (bytes that a client brings by itself)
 account (and its keys) · plans · family (refresh tokens) · ledger (money and minutes) · hook (deliveries) · replay (answers given again)
+audit (what does not agree)
 """

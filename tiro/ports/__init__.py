@@ -6,6 +6,7 @@ called from a thread. A blocking call that lasts takes `stop`, an event that is 
 
 from tiro.ports.audio import Samples
 from tiro.ports.batches import Batches
+from tiro.ports.books import Books
 from tiro.ports.content import Blobs, BlobWriter
 from tiro.ports.desk import PartsDesk, PartWriter, PutAddress, UploadDesk
 from tiro.ports.flow import Launch, Orchestrator
@@ -22,6 +23,7 @@ __all__ = [
     "Batches",
     "BlobWriter",
     "Blobs",
+    "Books",
     "Clock",
     "Courier",
     "Diarizer",

@@ -72,3 +72,7 @@ class Orchestrator(Protocol):
     async def is_fetching(self, job_id: str, run: int) -> bool:
         """Whether the fetch ahead of this run is under way; by `describe`."""
         ...
+
+    async def is_delivering(self, event_id: str) -> bool:
+        """Whether the delivery of this event is under way; by `describe`."""
+        ...

@@ -16,6 +16,7 @@ from tiro.model.pace import Hearing
 from tiro.model.replay import Replay
 from tiro.model.request import Source
 from tiro.ports.batches import Batches
+from tiro.ports.books import Books
 from tiro.ports.signing import SigningKeys
 from tiro.ports.wallets import Wallets
 
@@ -284,6 +285,7 @@ class Transaction(Protocol):
     wallets: Wallets
     batches: Batches
     signing_keys: SigningKeys
+    books: Books
 
 
 class Records(Protocol):

@@ -10,6 +10,7 @@ hooks.py        deliveries and their attempts
 replays.py      answers that are given again
 limits.py       what may not come too often
 families.py     refresh tokens, each used once
+books.py        what an audit asks; books_money.py of the ledgers, books_sums.py how two sums are compared
 tables.py       the tables; columns.py what a column takes; rows.py a connection that speaks in rows; faults.py its errors in our words
 connect.py      an address -> an engine
 migrations/     the steps from one schema to the next

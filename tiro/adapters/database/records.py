@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tiro.adapters.database.accounts import SqlAccounts
 from tiro.adapters.database.batches import SqlBatches
+from tiro.adapters.database.books import SqlBooks
 from tiro.adapters.database.connect import async_engine, is_sqlite, parse
 from tiro.adapters.database.families import SqlFamilies
 from tiro.adapters.database.faults import translated
@@ -25,6 +26,7 @@ from tiro.adapters.database.wallets import SqlWallets
 from tiro.ports import (
     Accounts,
     Batches,
+    Books,
     Clock,
     Families,
     Hooks,
@@ -52,6 +54,7 @@ class SqlTransaction:
         self.wallets: Wallets = SqlWallets(rows)
         self.batches: Batches = SqlBatches(rows)
         self.signing_keys: SigningKeys = SqlSigningKeys(rows)
+        self.books: Books = SqlBooks(rows)
 
 
 class SqlRecords:

@@ -153,6 +153,10 @@ class TemporalOrchestrator:
         """Whether the fetch ahead of this run is under way; by `describe`."""
         return await self._runs(self._fetch_handle(job_id, run))
 
+    async def is_delivering(self, event_id: str) -> bool:
+        """Whether the delivery of this event is under way; by `describe`."""
+        return await self._runs(self._client.get_workflow_handle(names.delivery_workflow_id(event_id)))
+
     async def _runs(self, handle: Any) -> bool:
         try:
             description = await self._patiently(handle.describe())
