@@ -1,4 +1,4 @@
-"""`tiro accounts`: who may use the service, on which plan, and with which webhook secrets."""
+"""`tiro accounts`: who may use the service, on which plan, with which wallet, and with which webhook secrets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.console import data_option, folder_of, json_option, reaching, say, show_json, show_one, show_rows
+from commands.wallets import credit, ledger
 
 if TYPE_CHECKING:
     from api.admin.wire import AccountChange, AccountRow, PlanRow, Secret, UsageRow
@@ -22,6 +23,8 @@ _COLUMNS = {
     "suspended": "SUSPENDED",
     "keep_audio": "KEEPS AUDIO",
     "rotate_refresh": "ROTATES",
+    "verified": "VERIFIED",
+    "self_topup": "TOPS UP",
     "engines": "ENGINES",
     "running": "RUNNING",
     "created_at": "CREATED",
@@ -35,6 +38,9 @@ _PLAN_COLUMNS = {
     "overage_micros_per_minute": "MICRO-DOLLARS A MINUTE BEYOND",
     "weight": "WEIGHT",
     "max_keys": "KEYS",
+    "micros_per_hour": "MICRO-DOLLARS AN HOUR",
+    "requests_minute": "REQUESTS A MINUTE",
+    "starting_credit_micros": "STARTING MICRO-DOLLARS",
     "accounts": "ACCOUNTS",
 }
 DEFAULT_CHAIN = "default"
@@ -44,14 +50,21 @@ account_or_first = click.argument("account_id", metavar="[ACCOUNT]", required=Fa
 
 @click.group()
 def accounts() -> None:
-    """Accounts, their plans, usage and webhook secrets. ACCOUNT is an id; left out, it is the data folder's first account."""
+    """Accounts, their plans, usage, wallets and webhook secrets. ACCOUNT is an id; left out, it is the data folder's first account."""
+
+
+accounts.add_command(credit)
+accounts.add_command(ledger)
 
 
 @accounts.command()
 @click.argument("name")
 @click.option("--plan", default="free", show_default=True, help="What it may use: `tiro accounts plans`.")
-@click.option("--email", help="For the operator's eyes.")
-@click.option("--verified", is_flag=True, help="The person behind it is known.")
+@click.option(
+    "--email",
+    help="Its owner's address, not verified until `tiro accounts verify`. Without one there is nothing to verify.",
+)
+@click.option("--verified", is_flag=True, help="The address is known to be its owner's.")
 @click.option("--unmetered", is_flag=True, help="Minutes are not counted against the plan.")
 @data_option
 @json_option
@@ -63,7 +76,7 @@ def create(
     async def work(there: Reach) -> AccountRow:
         from api.admin.wire import AccountRow, AccountWish
 
-        wish = AccountWish(name=name, plan=plan, email=email, verified=verified, unmetered=unmetered)
+        wish = AccountWish(name=name, plan=plan, email=email, verified=verified or None, unmetered=unmetered)
         return await there.post("/accounts", AccountRow, wish)
 
     show_one(reaching(data, work), as_json=as_json)
@@ -125,6 +138,17 @@ def change_plan(account_id: str, plan: str, data: Path | None, *, as_json: bool)
     _change(data, account_id, AccountChange(plan=plan), as_json=as_json)
 
 
+@accounts.command()
+@account_argument
+@data_option
+@json_option
+def verify(account_id: str, data: Path | None, *, as_json: bool) -> None:
+    """The account's address is known to be its owner's."""
+    from api.admin.wire import AccountChange
+
+    _change(data, account_id, AccountChange(verified=True), as_json=as_json)
+
+
 @accounts.command("set")
 @account_argument
 @click.option(
@@ -141,6 +165,9 @@ def change_plan(account_id: str, plan: str, data: Path | None, *, as_json: bool)
     "--rotate-refresh/--no-rotate-refresh", default=None, help="Refresh tokens are good for one use, or for 30 days."
 )
 @click.option(
+    "--self-topup", type=click.Choice(["on", "off"]), help="It may credit its own wallet, or only its operator may."
+)
+@click.option(
     "--engines", help="Those of the chain that may hear its recordings, comma separated; default: the whole chain."
 )
 @data_option
@@ -148,6 +175,7 @@ def change_plan(account_id: str, plan: str, data: Path | None, *, as_json: bool)
 def change_switches(
     account_id: str,
     engines: str | None,
+    self_topup: str | None,
     data: Path | None,
     *,
     overage: bool | None,
@@ -166,6 +194,7 @@ def change_switches(
         suspended=suspended,
         keep_audio=keep_audio,
         rotate_refresh=rotate_refresh,
+        self_topup=None if self_topup is None else self_topup == "on",
         engines=None if engines is None else _engines_of(engines),
     )
     if change == AccountChange():
@@ -179,7 +208,7 @@ def change_switches(
 @data_option
 @json_option
 def usage(account_id: str | None, month: str | None, data: Path | None, *, as_json: bool) -> None:
-    """Seconds used and held in a month, and overage in micro-dollars."""
+    """Seconds used and held in a month, overage in micro-dollars, and the wallet as it is now."""
 
     async def work(there: Reach) -> UsageRow:
         from api.admin.wire import UsageRow

@@ -20,10 +20,12 @@ from api.admin.wire import (
     AccountChange,
     AccountRows,
     AccountWish,
+    CreditWish,
     JobDetails,
     JobRows,
     KeyRows,
     KeyWish,
+    LedgerRows,
     NewKeyRow,
     PlanRows,
     Priority,
@@ -117,7 +119,7 @@ class JobAdmin:
 
     async def page(self, request: HttpRequest) -> Answer:
         query = request.query_params
-        limit = _query(query.get("limit", "50"), Annotated[int, msgspec.Meta(ge=1, le=1000)], "limit", "1 to 1000")
+        limit = _limit(request)
         cursor = query.get("cursor")
         found = await self._house.jobs.page(
             query.get("account"),
@@ -172,10 +174,11 @@ class JobAdmin:
 
 
 class AccountAdmin:
-    """Accounts, their keys and webhook secrets."""
+    """Accounts, their keys, wallets and webhook secrets."""
 
     def __init__(self, house: House, limits: RequestLimits) -> None:
         self._accounts = house.accounts
+        self._wallets = house.wallets
         self._plans = house.plans
         self._limits = limits
 
@@ -190,6 +193,8 @@ class AccountAdmin:
             (get, "/accounts/{account_id:str}", self.show),
             (patch, "/accounts/{account_id:str}", self.change),
             (get, "/accounts/{account_id:str}/usage", self.usage),
+            (post, "/accounts/{account_id:str}/credit", self.credit),
+            (get, "/accounts/{account_id:str}/ledger", self.ledger),
             (get, "/accounts/{account_id:str}/webhook-secret", self.secret),
             (post, "/accounts/{account_id:str}/webhook-secret/next", self.next_secret),
             (post, "/accounts/{account_id:str}/webhook-secret/activate", self.activate_secret),
@@ -235,7 +240,17 @@ class AccountAdmin:
         month = request.query_params.get("month")
         asked = None if month is None else _query(month, _Month, "month", "YYYY-MM, such as 2026-11")
         usage = await self._accounts.usage(account_id, asked)
-        return json_answer(translate.usage_row(account, self._plans.of(account), usage))
+        balance = await self._wallets.balance(account_id)
+        return json_answer(translate.usage_row(account, self._plans.of(account), usage, balance))
+
+    async def credit(self, request: HttpRequest, account_id: FromPath[str]) -> Answer:
+        wish = take(await read_json(request, self._limits), CreditWish)
+        balance = await self._wallets.credit(account_id, wish.amount_micros, wish.note)
+        return json_answer(translate.wallet_row(account_id, balance))
+
+    async def ledger(self, request: HttpRequest, account_id: FromPath[str]) -> Answer:
+        entries = await self._wallets.entries(account_id, _limit(request))
+        return json_answer(LedgerRows([translate.ledger_row(entry) for entry in entries]))
 
     async def secret(self, request: HttpRequest, account_id: FromPath[str]) -> Answer:
         return json_answer(Secret(await self._accounts.webhook_secret(account_id)))
@@ -246,6 +261,12 @@ class AccountAdmin:
     async def activate_secret(self, request: HttpRequest, account_id: FromPath[str]) -> Answer:
         await self._accounts.activate_webhook_secret(account_id)
         return json_answer(Secret(await self._accounts.webhook_secret(account_id)))
+
+
+def _limit(request: HttpRequest) -> int:
+    """How many rows a page has; 50 without a word. Raises Invalid."""
+    asked = request.query_params.get("limit", "50")
+    return int(_query(asked, Annotated[int, msgspec.Meta(ge=1, le=1000)], "limit", "1 to 1000"))
 
 
 def _query(text: str, kind: Any, name: str, meant: str) -> Any:

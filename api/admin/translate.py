@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from api.admin.wire import AccountRow, AttemptRow, DeliveryRow, JobRow, KeyRow, PlanRow, UsageRow
+from api.admin.wire import AccountRow, AttemptRow, DeliveryRow, JobRow, KeyRow, LedgerRow, PlanRow, UsageRow, WalletRow
 from tiro.model.account import Account, ApiKey
 from tiro.model.errors import Invalid
 from tiro.model.hook import Attempt, Delivery
@@ -18,6 +18,7 @@ from tiro.model.job import Job
 from tiro.model.ledger import Usage
 from tiro.model.plans import Plan
 from tiro.model.request import UploadedSource
+from tiro.model.wallet import Balance, WalletEntry
 from tiro.services.jobs import Progress
 from tiro.services.purses import terms_of
 
@@ -56,9 +57,18 @@ def plan_row(plan: Plan, accounts: int) -> PlanRow:
     return PlanRow(**msgspec.structs.asdict(plan), accounts=accounts)
 
 
-def usage_row(account: Account, plan: Plan, usage: Usage) -> UsageRow:
+def usage_row(account: Account, plan: Plan, usage: Usage, balance: Balance) -> UsageRow:
     quota_s = terms_of(plan, account, accept_overage=False).quota_s
-    return UsageRow(account_id=account.account_id, quota_s=quota_s, **_same(usage, UsageRow))
+    shown = _same(usage, UsageRow) | _same(balance, UsageRow)
+    return UsageRow(account_id=account.account_id, quota_s=quota_s, **shown)
+
+
+def wallet_row(account_id: str, balance: Balance) -> WalletRow:
+    return WalletRow(account_id=account_id, **_same(balance, WalletRow))
+
+
+def ledger_row(entry: WalletEntry) -> LedgerRow:
+    return LedgerRow(**_same(entry, LedgerRow))
 
 
 def cursor_of(job: Job) -> str:

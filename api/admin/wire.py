@@ -15,6 +15,7 @@ POST jobs/{id}/{cancel|retry|pause|resume} -> JobRow     POST jobs/{id}/repriori
 GET keys?account -> KeyRows    POST keys <- KeyWish -> NewKeyRow    DELETE keys/{id} -> 204
 GET plans -> PlanRows    GET accounts -> AccountRows    POST accounts <- AccountWish -> AccountRow    GET accounts/{id} -> AccountRow
 PATCH accounts/{id} <- AccountChange -> AccountRow       GET accounts/{id}/usage?month -> UsageRow
+POST accounts/{id}/credit <- CreditWish -> WalletRow     GET accounts/{id}/ledger?limit -> LedgerRows
 GET accounts/{id}/webhook-secret -> Secret    POST accounts/{id}/webhook-secret/{next|activate} -> Secret
 POST hooks/{event_id}/replay -> Replayed
 """
@@ -164,6 +165,7 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
     queueing: bool
     keep_audio: bool
     rotate_refresh: bool
+    self_topup: bool
     engines: tuple[str, ...]
     running: int
 
@@ -175,12 +177,12 @@ class AccountRows(msgspec.Struct, frozen=True):
 
 
 class AccountWish(msgspec.Struct, frozen=True, kw_only=True):
-    """A new account."""
+    """A new account. `verified` None: unless there is an address that is still to be."""
 
     name: str
     plan: str = "free"
     email: str | None = None
-    verified: bool = False
+    verified: bool | None = None
     unmetered: bool = False
 
 
@@ -193,6 +195,8 @@ class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
     suspended: bool | None = None
     keep_audio: bool | None = None
     rotate_refresh: bool | None = None
+    self_topup: bool | None = None
+    verified: bool | None = None
     engines: tuple[str, ...] | None = None
 
 
@@ -207,6 +211,9 @@ class PlanRow(msgspec.Struct, frozen=True, kw_only=True):
     overage_micros_per_minute: int | None
     weight: float
     max_keys: int
+    micros_per_hour: int
+    requests_minute: int
+    starting_credit_micros: int
     accounts: int
 
 
@@ -217,7 +224,7 @@ class PlanRows(msgspec.Struct, frozen=True):
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A month of an account. `quota_s` None: unmetered."""
+    """A month of an account, and its wallet as it is now, in micro-dollars. `quota_s` None: unmetered."""
 
     account_id: str
     month: str
@@ -227,6 +234,42 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     overage_used_s: int
     overage_held_s: int
     overage_micros: int
+    balance_micros: int
+    held_micros: int
+
+
+class CreditWish(msgspec.Struct, frozen=True):
+    """Micro-dollars for a wallet, and why."""
+
+    amount_micros: int
+    note: str = ""
+
+
+class WalletRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A wallet in micro-dollars; `held_micros` of the balance is set aside for jobs under way."""
+
+    account_id: str
+    balance_micros: int
+    held_micros: int
+
+
+class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a wallet's ledger. `job_id` of a credit: the name under which it counts once."""
+
+    created_at: datetime
+    kind: str
+    amount_micros: int
+    seconds: int
+    micros_per_hour: int
+    job_id: str
+    run: int
+    note: str
+
+
+class LedgerRows(msgspec.Struct, frozen=True):
+    """Oldest first; the newest of them when there are more."""
+
+    entries: list[LedgerRow]
 
 
 class Secret(msgspec.Struct, frozen=True):
