@@ -28,7 +28,7 @@ from tiro.adapters.storage import open_blobs
 from tiro.adapters.system import SystemClock, SystemIds
 from tiro.adapters.temporal.client import connect
 from tiro.adapters.temporal.orchestrator import TemporalOrchestrator
-from tiro.adapters.vault import SealedVault
+from tiro.adapters.vault import SealedVault, derive
 from tiro.model.errors import Transient
 from tiro.model.plans import Plans
 from tiro.model.speech import EngineFacts
@@ -43,10 +43,12 @@ from tiro.services.house import Bell, House
 from tiro.services.intake import Intake
 from tiro.services.jobs import Jobs
 from tiro.services.line import Line
+from tiro.services.signing import Signing
 from tiro.services.upkeep import Upkeep
 from tiro.services.waiting import Waits
 from tiro.services.wallets import Wallets
 from tiro.settings import Settings
+from tiro.sign import Passes
 
 _log = logging.getLogger("tiro.wiring")
 
@@ -93,8 +95,17 @@ def build_house(settings: Settings, orchestrator: Orchestrator, clock: Clock | N
     plans, chain = Plans(settings.plans), engine_facts(settings)
     bell = Bell()
     intake = Intake(records, vault, clock, ids, fetcher, courier, plans, chain, bell.ring)
+    passes = Passes(derive(settings.secret_key, "links"), settings.public_url)
+    signing = Signing(records, vault, clock, ids)
     endings = Endings(
-        records, blobs, clock, plans, bell.ring, public_url=settings.public_url, hook_scale=settings.hook_scale
+        records,
+        blobs,
+        clock,
+        plans,
+        bell.ring,
+        public_url=settings.public_url,
+        passes=passes,
+        hook_scale=settings.hook_scale,
     )
     return House(
         clock=clock,
@@ -118,7 +129,9 @@ def build_house(settings: Settings, orchestrator: Orchestrator, clock: Clock | N
         endings=endings,
         dispatch=Dispatch(records, orchestrator, endings, plans, clock),
         line=Line(records, blobs, vault, clock, plans, chain),
-        hooks=Hooks(records, blobs, vault, courier, clock),
+        hooks=Hooks(records, blobs, vault, courier, clock, signing),
+        signing=signing,
+        passes=passes,
         upkeep=Upkeep(records, blobs, orchestrator, endings, clock),
         preparer=build_preparer(settings),
     )

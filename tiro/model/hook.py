@@ -14,6 +14,7 @@ DeliveryState = Literal["pending", "delivered", "exhausted", "stopped"]
 
 SCHEDULES_S: dict[str, tuple[float, ...]] = {
     "jobs": (0, 10, 30, 120, 600, 1800, 3600, *(3600.0 * n for n in range(2, 25))),
+    "transcribe": (0, 60, 300, 1800, 3 * 3600.0, 12 * 3600.0),
 }
 """Seconds after the end of the job at which each attempt is made, by dialect. The last lies at most 24 h after the end."""
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import msgspec
 
-from tiro.model.blob import event_key
+from tiro.model.blob import event_key, transcript_key
 from tiro.model.customs import CUSTOMS
 from tiro.model.errors import NotFound
 from tiro.model.hook import Delivery, DeliveryTask, delays_s
@@ -17,9 +17,11 @@ from tiro.model.ids import ulid
 from tiro.model.job import Ending, Job, Order, Outcome
 from tiro.model.plans import Plans
 from tiro.ports import Blobs, Clock, Records, Transaction
-from tiro.render.events import EVENTS
+from tiro.render.documents import DOCUMENTS
+from tiro.render.events import EVENTS, Occasion
 from tiro.render.outcomes import FAILED
 from tiro.services.billing import Billing
+from tiro.sign.passes import RESULTS_LIVE, Passes
 
 SOURCE_KEPT_FOR = timedelta(hours=23)
 """The sweep runs every ten minutes: the source is gone well within the promised 24 hours."""
@@ -66,12 +68,14 @@ class Endings:
         wake: Callable[[], None],
         *,
         public_url: str,
+        passes: Passes,
         hook_scale: float = 1.0,
     ) -> None:
         self._records = records
         self._blobs = blobs
         self._clock = clock
         self._wake = wake
+        self._passes = passes
         self._public_url = public_url
         self._hook_scale = hook_scale
         self._billing = Billing(plans)
@@ -97,6 +101,8 @@ class Endings:
                 raise NotFound("job_not_found", "There is no such job.")
             if job.run != run or job.ended:
                 return await _as_it_ended(tx, job)
+        if outcome == "completed" and await asyncio.to_thread(self._without_result, job):
+            outcome, told = "failed", Fault("result_missing")
         # the clock that it began by may be another machine's
         now = max(self._clock.now(), job.started_at or job.created_at)
         delivery = await self._delivery(job, outcome, told, now)
@@ -147,6 +153,11 @@ class Endings:
         late_s = max(0.0, (self._clock.now() - delivery.created_at).total_seconds())
         return DeliveryTask(delivery.event_id, delays_s(delivery.dialect, self._hook_scale, late_s))
 
+    def _without_result(self, job: Job) -> bool:
+        """Where the document is made from the transcript when it is fetched, it must be there before anybody pays for it."""
+        made_later = job.dialect in DOCUMENTS and not job.is_batch
+        return made_later and self._blobs.head(transcript_key(job.job_id)) is None
+
     async def _delivery(self, job: Job, outcome: Outcome, told: Fault | None, now: datetime) -> Delivery | None:
         """The event, its body in the store already: no transaction waits for the store. Without its row it goes with the job."""
         if job.webhook_url is None:
@@ -158,9 +169,11 @@ class Endings:
             changed_at=now,
             error_code=told.code if told else None,
             error_reason=told.reason if told else None,
+            error_extras=told.extras if told else {},
         )
         event_id = event_id_of(job, now)
-        event, body = EVENTS[job.dialect](as_ended, event_id, self._public_url)
+        link = self._passes.result_url(job.job_id, now)
+        event, body = EVENTS[job.dialect](as_ended, Occasion(event_id, self._public_url, link, now + RESULTS_LIVE))
         ref = await asyncio.to_thread(self._blobs.put, event_key(job.job_id, event_id), body, "application/json")
         return Delivery(
             event_id=event_id,

@@ -11,7 +11,8 @@ import msgspec
 from tiro.model.errors import Conflict, NotFound, Permanent
 from tiro.model.hook import Attempt, Delivery, DeliveryState, SealedUrl
 from tiro.ports import Answer, Blobs, Clock, Courier, Records, Vault
-from tiro.sign import SCHEMES
+from tiro.services.signing import Signing
+from tiro.sign import KEY_SCHEMES, SCHEMES
 
 TIMEOUT_S = 10.0
 
@@ -32,8 +33,11 @@ class Tried(msgspec.Struct, frozen=True):
 class Hooks:
     """Sends webhook events. The body is the same bytes on every attempt; an attempt that is on record is not made again."""
 
-    def __init__(self, records: Records, blobs: Blobs, vault: Vault, courier: Courier, clock: Clock) -> None:
+    def __init__(
+        self, records: Records, blobs: Blobs, vault: Vault, courier: Courier, clock: Clock, signing: Signing
+    ) -> None:
         self._records = records
+        self._signing = signing
         self._blobs = blobs
         self._vault = vault
         self._courier = courier
@@ -76,6 +80,14 @@ class Hooks:
         return await self._courier.post(url, headers, body, TIMEOUT_S)
 
     async def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
+        if delivery.scheme in KEY_SCHEMES:
+            key_id, private = await self._signing.signer()
+            signed = KEY_SCHEMES[delivery.scheme](key_id, private, body, self._clock.now())
+        else:
+            signed = await self._by_secret(delivery, body)
+        return {"Content-Type": "application/json", **signed}
+
+    async def _by_secret(self, delivery: Delivery, body: bytes) -> dict[str, str]:
         now = self._clock.now()
         async with self._records.begin() as tx:
             secrets = await tx.accounts.webhook_secrets(delivery.account_id)
@@ -84,8 +96,7 @@ class Hooks:
         previous = None
         if secrets.previous is not None and secrets.previous_until is not None and now < secrets.previous_until:
             previous = self._vault.open(secrets.previous).decode()
-        signed = SCHEMES[delivery.scheme](self._vault.open(secrets.active).decode(), body, now, previous)
-        return {"Content-Type": "application/json", **signed}
+        return SCHEMES[delivery.scheme](self._vault.open(secrets.active).decode(), body, now, previous)
 
     async def _record(
         self,

@@ -19,9 +19,11 @@ from tiro.services.hooks import Hooks
 from tiro.services.intake import Intake
 from tiro.services.jobs import Jobs
 from tiro.services.line import Line
+from tiro.services.signing import Signing
 from tiro.services.upkeep import Upkeep
 from tiro.services.waiting import Waits
 from tiro.services.wallets import Wallets
+from tiro.sign import Passes
 
 
 class Bell:
@@ -67,5 +69,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     dispatch: Dispatch
     line: Line
     hooks: Hooks
+    signing: Signing
+    passes: Passes
     upkeep: Upkeep
     preparer: Preparer

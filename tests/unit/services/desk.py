@@ -11,6 +11,7 @@ from tests.servers.databases import SteppedClock
 from tiro.adapters.database.records import SqlRecords
 from tiro.adapters.fakes import CountedIds, RecordedOrchestrator
 from tiro.adapters.storage.memory import MemoryBlobs
+from tiro.adapters.system import SystemIds
 from tiro.adapters.vault import SealedVault
 from tiro.model.account import Account
 from tiro.model.blob import job_prefix, source_key
@@ -27,9 +28,12 @@ from tiro.services.ending import Endings
 from tiro.services.hooks import sealed
 from tiro.services.jobs import Jobs
 from tiro.services.line import Line
+from tiro.services.signing import Signing
 from tiro.services.upkeep import Upkeep
+from tiro.sign import Passes
 
 HOOK = "https://hooks.example/take"
+PUBLIC = "https://tiro.example"
 PLAN = "plan"
 PLANS = Plans(DEFAULT_PLANS)
 CAPS = PLANS.max_jobs()
@@ -48,7 +52,9 @@ class Desk:
         self.orchestrator = RecordedOrchestrator()
         self.vault = SealedVault(base64.b64encode(b"k" * 32).decode())
         self.rung = 0
-        self.endings = Endings(records, self.blobs, clock, PLANS, self._ring, public_url="https://tiro.example")
+        self.passes = Passes(b"k" * 32, PUBLIC)
+        self.endings = Endings(records, self.blobs, clock, PLANS, self._ring, public_url=PUBLIC, passes=self.passes)
+        self.signing = Signing(records, self.vault, clock, SystemIds())
         self.dispatch = Dispatch(records, self.orchestrator, self.endings, PLANS, clock)
         self.line = Line(records, self.blobs, self.vault, clock, PLANS, CHAIN)
         self.upkeep = Upkeep(records, self.blobs, self.orchestrator, self.endings, clock)
@@ -74,7 +80,7 @@ class Desk:
         job = Job(
             job_id=job_id,
             account_id=account.account_id,
-            dialect="jobs",
+            dialect=fields.pop("dialect", "jobs"),
             options=fields.pop("options", JobOptions(language="en")),
             source=source,
             created_at=now,

@@ -180,7 +180,9 @@ async def test_a_run_that_begins_while_it_is_cancelled_does_not_end_before_it_be
         await desk.line.begin("job_1", 1, "claim")
 
     meanwhile = Meanwhile(desk.records, begins)
-    endings = Endings(meanwhile, desk.blobs, desk.clock, PLANS, lambda: None, public_url="https://tiro.example")
+    endings = Endings(
+        meanwhile, desk.blobs, desk.clock, PLANS, lambda: None, public_url="https://tiro.example", passes=desk.passes
+    )
     settled = await endings.end("job_1", 1, "cancelled")
     job, delivery = settled.job, settled.delivery
     assert delivery is not None

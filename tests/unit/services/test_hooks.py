@@ -45,7 +45,7 @@ async def _event(desk: Desk, job_id: str = "job_1") -> str:
 
 
 def _hooks(desk: Desk, receiver: Receiver) -> Hooks:
-    return Hooks(desk.records, desk.blobs, desk.vault, receiver, desk.clock)
+    return Hooks(desk.records, desk.blobs, desk.vault, receiver, desk.clock, desk.signing)
 
 
 async def test_what_is_taken_with_any_2xx_is_delivered_and_not_sent_again(desk: Desk) -> None:
@@ -140,7 +140,7 @@ async def test_what_does_not_open_any_more_fails_by_the_schedule_and_ends(desk: 
     """TIRO_SECRET_KEY is another than it was."""
     event_id, receiver = await _event(desk), Receiver()
     other = SealedVault(base64.b64encode(b"o" * 32).decode())
-    hooks = Hooks(desk.records, desk.blobs, other, receiver, desk.clock)
+    hooks = Hooks(desk.records, desk.blobs, other, receiver, desk.clock, desk.signing)
     assert (await hooks.attempt(event_id, 1, None)).state == "exhausted"
     ((_, (attempt,)),) = await desk.deliveries()
     assert attempt.error == "unsealable"
