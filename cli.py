@@ -6,6 +6,7 @@ import click
 
 from commands.accounts import accounts
 from commands.doctor import doctor
+from commands.hooks import hooks
 from commands.jobs import jobs
 from commands.keys import keys
 from commands.migrate import migrate
@@ -15,7 +16,7 @@ from commands.up import up
 
 
 @click.group(
-    commands=[up, transcribe, jobs, keys, accounts, doctor, migrate, serve],
+    commands=[up, transcribe, jobs, keys, accounts, hooks, doctor, migrate, serve],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(package_name="tiro")

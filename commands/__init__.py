@@ -1,6 +1,6 @@
 """The command line, one file per command; `cli.py` assembles them.
 
-up.py, transcribe.py, jobs.py, keys.py, accounts.py, wallets.py, doctor.py, migrate.py, serve.py   the commands
+up.py, transcribe.py, jobs.py, keys.py, accounts.py, wallets.py, hooks.py, doctor.py, migrate.py, serve.py   the commands
 folder.py        the data folder and its lock          embedded.py    the whole service in one process
 listening.py     an app behind a socket                server.py      which server a command uses
 reach.py         records through a server or directly  orchestrator.py  what stands in for Temporal meanwhile

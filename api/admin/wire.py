@@ -18,6 +18,7 @@ PATCH accounts/{id} <- AccountChange -> AccountRow       GET accounts/{id}/usage
 POST accounts/{id}/credit <- CreditWish -> WalletRow     GET accounts/{id}/ledger?limit -> LedgerRows
 GET accounts/{id}/webhook-secret -> Secret    POST accounts/{id}/webhook-secret/{next|activate} -> Secret
 POST hooks/{event_id}/replay -> Replayed
+GET signing-keys -> SigningKeyRows    POST signing-keys/next -> SigningKeyRow    POST signing-keys/activate <- Activation -> SigningKeyRow
 """
 
 
@@ -276,3 +277,25 @@ class Secret(msgspec.Struct, frozen=True):
     """A webhook secret in the clear."""
 
     secret: str
+
+
+class SigningKeyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A key of the server's own that is published. `public_key`: 32 bytes in base64. `published_until` None: as long as it is used."""
+
+    key_id: str
+    state: str
+    created_at: datetime
+    published_until: datetime | None
+    public_key: str
+
+
+class SigningKeyRows(msgspec.Struct, frozen=True):
+    """All that are published, oldest first."""
+
+    keys: list[SigningKeyRow]
+
+
+class Activation(msgspec.Struct, frozen=True):
+    """`compromised`: at once, and the key before is published no more."""
+
+    compromised: bool = False

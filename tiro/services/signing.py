@@ -103,5 +103,7 @@ def _no_next() -> Conflict:
 
 def _too_early(at: datetime) -> Conflict:
     return Conflict(
-        "next_key_too_new", "The next key has not been published long enough for every receiver.", at=at.isoformat()
+        "next_key_too_new",
+        f"Receivers may still hold a copy of the document without the next key; it may sign from {at:%H:%M:%S} UTC on.",
+        at=at.isoformat(),
     )
