@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
@@ -13,6 +14,8 @@ from api.faces import HttpRequest
 from tiro.model.errors import Invalid, Permanent
 
 T = TypeVar("T", bound=msgspec.Struct)
+_STRINGS = re.compile(rb'"[^"\\]*+(?:\\(?:.|\Z)[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
+"""One that does not end takes all that follows, so that nothing is looked at twice."""
 
 
 class ClientGone(Permanent):
@@ -64,8 +67,23 @@ async def chunks(request: HttpRequest, limits: RequestLimits) -> AsyncIterator[b
             yield data
 
 
+async def left(request: HttpRequest) -> None:
+    """Returns when the client has gone away. Its body has been read to the end: nothing else can come."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 async def read_json(request: HttpRequest, limits: RequestLimits) -> dict[str, Any]:
     """The JSON object of the body; of a key that comes twice the last one. Raises Invalid `invalid_json` and the like."""
+    return decode_object(await _json_body(request, limits), limits.json_depth)
+
+
+async def read_long_json(request: HttpRequest, limits: RequestLimits, at_most: int) -> dict[str, Any]:
+    """The same for long bodies of `at_most` values; others are answered while it is decoded."""
+    return await asyncio.to_thread(_decode_long, await _json_body(request, limits), limits.json_depth, at_most)
+
+
+async def _json_body(request: HttpRequest, limits: RequestLimits) -> bytes:
     if media_type(request) != "application/json":
         raise Invalid("unsupported_media_type", "Send application/json.")
     if (announced_bytes(request) or 0) > limits.json_bytes:
@@ -75,7 +93,15 @@ async def read_json(request: HttpRequest, limits: RequestLimits) -> dict[str, An
         body += chunk
         if len(body) > limits.json_bytes:
             raise _too_large(limits)
-    return decode_object(bytes(body), limits.json_depth)
+    return bytes(body)
+
+
+def _decode_long(body: bytes, depth: int, at_most: int) -> dict[str, Any]:
+    """Two bytes of JSON can become a hundred in memory: what separates values is counted first, and no text is three values long."""
+    bare = _STRINGS.sub(b"", body) if body.count(b'"') <= 4 * at_most else b"," * (at_most + 1)
+    if sum(bare.count(mark) for mark in (b",", b"[", b"{")) > at_most:
+        raise Invalid("request_too_large", f"The body holds more than {at_most} values.")
+    return decode_object(body, depth)
 
 
 def decode_object(body: bytes, depth: int) -> dict[str, Any]:

@@ -25,6 +25,8 @@ class RequestLimits(msgspec.Struct, frozen=True, kw_only=True):
     """And by network peer."""
     submissions_per_s: int | None = None
     """Jobs handed in per second, by account; None: as many as come."""
+    wait_s: float = 110.0
+    """For a transcript that is the answer; clients give up after 120. Then the answer is where the job stands."""
 
 
 class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,10 @@ _HEADROOM_BYTES = 256 << 10
 """Text fields, part headers and boundaries around the file."""
 
 
+class NoFile(Invalid):
+    """There is a field `file`, but what it holds is a text."""
+
+
 class FormLimits(msgspec.Struct, frozen=True):
     """What this account may send in one form."""
 
@@ -144,7 +148,7 @@ class _Reading:
         self._name, self._text = segment.name or "", bytearray()
         self._kind = "file" if _is_file(segment) else "text"
         if self._kind == "text" and self._name == FILE_FIELD:
-            raise Invalid("invalid_request", "The field file must be a file.", param=FILE_FIELD)
+            raise NoFile("invalid_request", "The field file must be a file.", param=FILE_FIELD)
         if self._kind == "file" and self._name != FILE_FIELD:
             self._kind = "ignored"
         if self._kind == "file":

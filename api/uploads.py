@@ -1,4 +1,4 @@
-"""How do the bytes of a request become the source of a job? Below the job's prefix from the first byte, and gone when it fails."""
+"""How does a request become a job? Its bytes lie below the job's prefix from the first one, and are gone when it fails."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ from api.multipart import FormLimits, boundary_of, receive_form
 from tiro.model.account import Account
 from tiro.model.blob import BlobRef, job_prefix, source_key
 from tiro.model.errors import MediaRefused, NotFound, TiroError
+from tiro.model.job import Job
 from tiro.model.media import MediaLimits, MediaProbe
+from tiro.model.replay import Replay
+from tiro.model.request import JobOptions, JobRequest, Source, UploadedSource
 from tiro.ports import BlobWriter
 from tiro.services.house import House
+from tiro.services.replays import Once
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -28,6 +32,21 @@ class Upload(msgspec.Struct, frozen=True):
     file: BlobRef | None
 
 
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """What a dialect has understood of a request for a job. Without a file the recording lies at `url`."""
+
+    job_id: str
+    account: Account
+    dialect: str
+    options: JobOptions
+    file: BlobRef | None = None
+    url: str | None = None
+    webhook_url: str | None = None
+    priority: int = 3
+    reference: str | None = None
+    limits: MediaLimits | None = None
+
+
 class Uploads:
     """Receives forms for every dialect: the same order of checks, the same limits, the same cleaning up."""
 
@@ -36,15 +55,26 @@ class Uploads:
         self._limits = limits
 
     @contextlib.asynccontextmanager
-    async def receive(self, request: HttpRequest, account: Account, name: str | None = None) -> AsyncIterator[Upload]:
+    async def receive(
+        self,
+        request: HttpRequest,
+        account: Account,
+        name: str | None = None,
+        *,
+        max_bytes: int | None = None,
+        queues: bool = False,
+    ) -> AsyncIterator[Upload]:
         """The upload, while the caller makes a job of it; leaving with an error removes the bytes, unless the job exists.
 
         `name`: that of a request which is carried out once; an answer that is kept under it needs no room.
+        `max_bytes`: this route's own cap instead of the plan's. `queues`: it waits in line, whatever
+        the account does elsewhere.
         Raises Invalid, TooLarge, RateLimited before the body is read; Invalid, TooLarge, Transient while it is.
         """
-        limits = FormLimits(self._house.plans.of(account).max_bytes, self._limits)
+        limits = FormLimits(max_bytes or self._house.plans.of(account).max_bytes, self._limits)
         boundary_of(request, limits)
-        await self._house.intake.check_room(account, name)
+        if not queues:
+            await self._house.intake.check_room(account, name)
         job_id = self._house.intake.new_job_id()
         await self._house.intake.begin_upload(job_id, account.account_id)
 
@@ -58,6 +88,32 @@ class Uploads:
             await self.give_up(job_id)
             raise
 
+    async def hand_in(self, sent: Submission, once: Once | None = None) -> Job | Replay:
+        """Make a job of it. What costs less than looking into the file is said first, and what was said before is said first of all.
+
+        Raises Invalid, MediaRefused, and as `Intake.submit`.
+        """
+        replay = await self._house.intake.replayed(once)
+        if replay is not None:
+            return replay
+        self._house.intake.check_options(sent.options, sent.account)
+        if sent.webhook_url is not None:
+            await self._house.intake.check_webhook_url(sent.webhook_url)
+        source, known_s = await self._source(sent)
+        asked = JobRequest(
+            job_id=sent.job_id,
+            account_id=sent.account.account_id,
+            dialect=sent.dialect,
+            options=sent.options,
+            source=source,
+            webhook_url=sent.webhook_url,
+            known_duration_s=known_s,
+            priority=sent.priority,
+            reference=sent.reference,
+            limits=sent.limits,
+        )
+        return await self._house.intake.submit(asked, once)
+
     async def give_up(self, job_id: str) -> None:
         """Remove the bytes of what is to be no job. What cannot be cleaned now is found by upkeep.
 
@@ -70,9 +126,18 @@ class Uploads:
                 await asyncio.to_thread(self._house.blobs.delete_prefix, job_prefix(job_id))
                 await self._house.intake.drop_upload(job_id)
 
-    async def glance(self, blob: BlobRef, account: Account) -> float | None:
+    async def _source(self, sent: Submission) -> tuple[Source, float | None]:
+        """Where the recording is, and how long it claims to be."""
+        if sent.file is not None:
+            return UploadedSource(sent.file), await self.glance(sent.file, sent.account, sent.limits)
+        assert sent.url is not None
+        await self._house.intake.check_source_url(sent.url)
+        return self._house.intake.seal_url(sent.url), None
+
+    async def glance(self, blob: BlobRef, account: Account, limits: MediaLimits | None = None) -> float | None:
         """Seconds that the recording claims to last; None where that cannot be said at once. Raises MediaRefused for what can.
 
+        `limits` None: the plan's.
         Only small files in a folder are looked at, and only for a moment: the rest is found out later by a worker.
         """
         if blob.size_bytes == 0:
@@ -81,8 +146,8 @@ class Uploads:
         if path is None or blob.size_bytes > self._limits.glance_bytes:
             return None
         plan, stop = self._house.plans.of(account), threading.Event()
-        limits = MediaLimits(max_duration_s=float(plan.max_duration_s), max_bytes=plan.max_bytes)
-        looking = asyncio.ensure_future(asyncio.to_thread(self._house.preparer.glance, path, limits, stop))
+        caps = limits or MediaLimits(max_duration_s=float(plan.max_duration_s), max_bytes=plan.max_bytes)
+        looking = asyncio.ensure_future(asyncio.to_thread(self._house.preparer.glance, path, caps, stop))
         try:
             await asyncio.wait([looking], timeout=self._limits.glance_s)
             late = not looking.done()

@@ -10,6 +10,7 @@ import msgspec
 from api.faces import Answer, json_answer
 from tiro.model.errors import Permanent, TiroError
 from tiro.model.job import Job
+from tiro.model.media import MediaLimits
 from tiro.model.wallet import MICROS
 
 TRANSIENT_RETRY_S = 5
@@ -28,7 +29,7 @@ _FIELD = Fault(400, "invalid_request_options")
 _NO_FILE = "Attach an audio file in the `file` field."
 
 FAULTS: dict[str, Fault] = {
-    "audio_too_long": Fault(400, words="The recording is longer than 10 minutes. Use async jobs."),
+    "audio_too_long": Fault(400),
     "batch_too_large": Fault(400),
     "file_too_large": Fault(400),
     "invalid_file_metadata": Fault(400),
@@ -94,9 +95,18 @@ def fault_of(job: Job) -> TiroError:
     """Why a job that somebody waited for has no transcript."""
     extras: dict[str, Any] = {**job.error_extras, "reason": job.error_reason, "job_id": job.job_id}
     known = _specific(Permanent(job.error_code or "internal_error", **extras))
+    if known.code == "audio_too_long" and job.limits is not None:
+        return too_long(job.limits, job_id=job.job_id)
     if job.state == "failed" and known.code in _OF_THE_CALLER:
         return known
     return Permanent("transcription_failed", job_id=job.job_id)
+
+
+def too_long(limits: MediaLimits, **extras: Any) -> TiroError:
+    """Told in whole minutes: what is allowed beyond is for encoders."""
+    told_s = int(limits.max_duration_s // 60) * 60
+    words = f"The recording is longer than {told_s // 60} minutes. Use async jobs."
+    return Permanent("audio_too_long", words, limits={"max_duration_seconds": told_s}, **extras)
 
 
 _OF_THE_CALLER = frozenset(
@@ -116,15 +126,12 @@ def _specific(error: TiroError) -> TiroError:
     """A code of the core that is two of ours, told apart by its extras."""
     match error.code, error.extras.get("reason"):
         case "invalid_audio", "duration_exceeds_limit":
-            return Permanent("audio_too_long", limits=_LONGEST, **_named(error))
+            return Permanent("audio_too_long", "The recording is too long.", **_named(error))
         case "file_too_large", _:
             limits = {"max_bytes": error.extras.get("limit_bytes")}
             return Permanent("file_too_large", error.message, limits=limits, **_named(error))
         case _:
             return error
-
-
-_LONGEST = {"max_duration_seconds": 600}
 
 
 def _named(error: TiroError) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from api.body import media_type
 from api.config import ApiConfig
 from api.dialects.transcribe.door import Door
 from api.dialects.transcribe.faults import answer
+from api.dialects.transcribe.funds import Funds
 from api.dialects.transcribe.jobs import JobRoutes
 from api.dialects.transcribe.openapi import document
 from api.dialects.transcribe.sync import Sync
@@ -26,9 +27,11 @@ PREFIXES = ("/v1", "/.well-known")
 def face(house: House, config: ApiConfig, identity: Identity, uploads: Uploads) -> Face:
     """The dialect as the app takes it in."""
     door = Door(identity, Limiter(house.records, house.clock), house.plans)
-    jobs = JobRoutes(house, config, door, uploads)
+    jobs = JobRoutes(house, config, door)
     entrance = Entrance(door, Sync(house, config, uploads, jobs), jobs)
-    return Face(PREFIXES, (*entrance.handlers(), *jobs.handlers()), answer, document, cors=Cors())
+    rooms = (entrance, jobs, Funds(house, config, door))
+    routes = tuple(route for room in rooms for route in room.handlers())
+    return Face(PREFIXES, routes, answer, document, cors=Cors())
 
 
 class Entrance:

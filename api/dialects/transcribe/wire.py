@@ -53,7 +53,7 @@ class Taken(msgspec.Struct, frozen=True):
 class TopUp(msgspec.Struct, frozen=True, kw_only=True):
     """POST /v1/add-funds: whole dollars; `if_balance_below`: only while there is less."""
 
-    amount: Annotated[int, msgspec.Meta(ge=5, le=100)]
+    amount: Annotated[float, msgspec.Meta(ge=5, le=100)]
     if_balance_below: float | None = None
 
 
