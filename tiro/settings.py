@@ -53,6 +53,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     egress_allow: tuple[str, ...] = ()
     """CIDRs that downloads and webhooks may reach although they are private."""
     public_url: str = "http://127.0.0.1:8080"
+    s3_public_url: str | None = None
+    """The S3 server as clients reach it, in presigned addresses; None: as we do."""
     log: LogLevel = "info"
     scratch: str = ""
     """Folder for files in passing; empty: the system's."""
@@ -81,6 +83,7 @@ _NAMES: dict[str, str] = {
     "TIRO_PLANS": "plans",
     "TIRO_EGRESS_ALLOW": "egress_allow",
     "TIRO_PUBLIC_URL": "public_url",
+    "TIRO_S3_PUBLIC_URL": "s3_public_url",
     "TIRO_LOG": "log",
     "TIRO_SCRATCH": "scratch",
     "TIRO_HOOK_SCALE": "hook_scale",
@@ -182,7 +185,8 @@ def _checked(settings: Settings) -> Settings:
     )
     _require(0 <= settings.hook_scale < math.inf, "TIRO_HOOK_SCALE", "must be a number from 0 on")
     _require(settings.replicas is None or settings.replicas >= 1, "TIRO_REPLICAS", "must be at least 1")
-    _require(_scheme(settings.public_url) in {"http", "https"}, "TIRO_PUBLIC_URL", "must be an http or https address")
+    for name, url in (("TIRO_PUBLIC_URL", settings.public_url), ("TIRO_S3_PUBLIC_URL", settings.s3_public_url)):
+        _require(url is None or _scheme(url) in {"http", "https"}, name, "must be an http or https address")
     _require(
         _scheme(settings.blobs_url) in {"file", "s3", "memory"},
         "TIRO_BLOBS",

@@ -24,7 +24,8 @@ from tiro.adapters.egress.sites import Sites
 from tiro.adapters.engines.registry import chain_capabilities, resolve_chain
 from tiro.adapters.media.preparer import ChildPreparer
 from tiro.adapters.scratch import clear, passing_folder, root_of
-from tiro.adapters.storage import open_blobs
+from tiro.adapters.storage import open_blobs, open_desk
+from tiro.adapters.storage.desk_folder import FolderDesk
 from tiro.adapters.system import SystemClock, SystemIds
 from tiro.adapters.temporal.client import connect
 from tiro.adapters.temporal.orchestrator import TemporalOrchestrator
@@ -32,7 +33,7 @@ from tiro.adapters.vault import SealedVault, derive
 from tiro.model.errors import Transient
 from tiro.model.plans import Plans
 from tiro.model.speech import EngineFacts
-from tiro.ports import Clock, Diarizer, Engine, Orchestrator, Preparer
+from tiro.ports import Blobs, Clock, Courier, Diarizer, Engine, Fetcher, Ids, Orchestrator, Preparer, Records, Vault
 from tiro.services.accounts import Accounts
 from tiro.services.batches import Batches
 from tiro.services.dispatch import Dispatch
@@ -43,8 +44,10 @@ from tiro.services.house import Bell, House
 from tiro.services.intake import Intake
 from tiro.services.jobs import Jobs
 from tiro.services.line import Line
+from tiro.services.results import Results
 from tiro.services.signing import Signing
 from tiro.services.upkeep import Upkeep
+from tiro.services.uploads import Uploads
 from tiro.services.waiting import Waits
 from tiro.services.wallets import Wallets
 from tiro.settings import Settings
@@ -84,57 +87,82 @@ async def build_core(settings: Settings) -> Core:
     return Core(settings, client, build_house(settings, TemporalOrchestrator(client)))
 
 
+class _Base(msgspec.Struct, frozen=True):
+    """What services are made of: those fields of a `House` that need nothing but the settings."""
+
+    clock: Clock
+    ids: Ids
+    vault: Vault
+    records: Records
+    blobs: Blobs
+    fetcher: Fetcher
+    courier: Courier
+    plans: Plans
+    chain: tuple[EngineFacts, ...]
+    bell: Bell
+    passes: Passes
+    preparer: Preparer
+
+
 def build_house(settings: Settings, orchestrator: Orchestrator, clock: Clock | None = None) -> House:
     """Ports and services; the orchestrator is given, since tests and tools bring their own; `clock` None: the system's."""
-    clock, ids = clock or SystemClock(), SystemIds()
-    vault = SealedVault(settings.secret_key)
-    records = open_records(settings.database_url, clock)
-    blobs = open_blobs(settings.blobs_url)
-    guard = Guard(settings.egress_allow, ours=settings.public_url)
-    fetcher, courier = WebFetcher(guard, Sites(guard, scratch_folder(settings))), WebCourier(guard)
-    plans, chain = Plans(settings.plans), engine_facts(settings)
-    bell = Bell()
-    intake = Intake(records, vault, clock, ids, fetcher, courier, plans, chain, bell.ring)
-    passes = Passes(derive(settings.secret_key, "links"), settings.public_url)
-    signing = Signing(records, vault, clock, ids)
+    on = _base(settings, clock or SystemClock())
+    clock, records, blobs, vault, plans, ring = on.clock, on.records, on.blobs, on.vault, on.plans, on.bell.ring
+    intake = Intake(records, vault, clock, on.ids, on.fetcher, on.courier, plans, on.chain, ring)
+    signing = Signing(records, vault, clock, on.ids)
     endings = Endings(
         records,
         blobs,
         clock,
         plans,
-        bell.ring,
+        ring,
         public_url=settings.public_url,
-        passes=passes,
+        passes=on.passes,
         hook_scale=settings.hook_scale,
     )
     return House(
-        clock=clock,
-        ids=ids,
-        vault=vault,
-        records=records,
-        blobs=blobs,
+        **msgspec.structs.asdict(on),
         orchestrator=orchestrator,
-        fetcher=fetcher,
-        courier=courier,
-        plans=plans,
-        chain=chain,
-        bell=bell,
-        accounts=Accounts(records, vault, clock, ids, plans, chain),
-        wallets=Wallets(records, clock, ids),
-        families=Families(records, clock, ids),
+        accounts=Accounts(records, vault, clock, on.ids, plans, on.chain),
+        wallets=Wallets(records, clock, on.ids),
+        families=Families(records, clock, on.ids),
         intake=intake,
-        batches=Batches(records, blobs, fetcher, intake),
-        jobs=Jobs(records, blobs, orchestrator, endings, clock, bell.ring),
+        batches=Batches(records, blobs, on.fetcher, intake),
+        jobs=Jobs(records, blobs, orchestrator, endings, clock, ring),
         waits=Waits(records, orchestrator),
         endings=endings,
         dispatch=Dispatch(records, orchestrator, endings, plans, clock),
-        line=Line(records, blobs, vault, clock, plans, chain),
-        hooks=Hooks(records, blobs, vault, courier, clock, signing),
+        line=Line(records, blobs, vault, clock, plans, on.chain),
+        hooks=Hooks(records, blobs, vault, on.courier, clock, signing),
         signing=signing,
-        passes=passes,
+        uploads=_uploads(settings, on, intake, endings),
+        results=Results(records, blobs, clock),
         upkeep=Upkeep(records, blobs, orchestrator, endings, clock),
+    )
+
+
+def _base(settings: Settings, clock: Clock) -> _Base:
+    guard = Guard(settings.egress_allow, ours=settings.public_url)
+    return _Base(
+        clock=clock,
+        ids=SystemIds(),
+        vault=SealedVault(settings.secret_key),
+        records=open_records(settings.database_url, clock),
+        blobs=open_blobs(settings.blobs_url),
+        fetcher=WebFetcher(guard, Sites(guard, scratch_folder(settings))),
+        courier=WebCourier(guard),
+        plans=Plans(settings.plans),
+        chain=engine_facts(settings),
+        bell=Bell(),
+        passes=Passes(derive(settings.secret_key, "links"), settings.public_url),
         preparer=build_preparer(settings),
     )
+
+
+def _uploads(settings: Settings, on: _Base, intake: Intake, endings: Endings) -> Uploads:
+    desk = open_desk(settings.blobs_url, on.blobs, on.passes, on.clock, public=settings.s3_public_url)
+    parts = desk if isinstance(desk, FolderDesk) else None
+    return Uploads(on.records, on.blobs, desk, parts, on.passes, intake, endings, on.plans, on.clock, on.bell.ring)
 
 
 def engine_client(settings: Settings) -> httpx2.AsyncClient:

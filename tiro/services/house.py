@@ -19,8 +19,10 @@ from tiro.services.hooks import Hooks
 from tiro.services.intake import Intake
 from tiro.services.jobs import Jobs
 from tiro.services.line import Line
+from tiro.services.results import Results
 from tiro.services.signing import Signing
 from tiro.services.upkeep import Upkeep
+from tiro.services.uploads import Uploads
 from tiro.services.waiting import Waits
 from tiro.services.wallets import Wallets
 from tiro.sign import Passes
@@ -71,5 +73,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     hooks: Hooks
     signing: Signing
     passes: Passes
+    uploads: Uploads
+    results: Results
     upkeep: Upkeep
     preparer: Preparer

@@ -128,6 +128,9 @@ class Intake:
                 await self._refuse_overflow(tx, account)
             await self._billing.admit(tx, account, job, known_s=request.known_duration_s)
             await tx.jobs.add(job)
+            if job.awaiting:
+                # what nobody brings within a day is given up
+                await tx.jobs.begin_upload(job.job_id, job.account_id, job.created_at)
         self._wake()
         return job
 
