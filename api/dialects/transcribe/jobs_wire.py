@@ -72,6 +72,14 @@ class PartUrl(msgspec.Struct, frozen=True):
     url: str
 
 
+class UploadedPart(msgspec.Struct, frozen=True):
+    """A part that has come; complete the upload with its ETag, too."""
+
+    part_number: int
+    etag: str
+    size_bytes: int
+
+
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
     """How to bring the bytes: one PUT, or parts of `part_size` bytes and then one POST to `complete_url`."""
 
@@ -82,6 +90,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     upload_id: str | UnsetType = UNSET
     part_size: int | UnsetType = UNSET
     parts: list[PartUrl] | UnsetType = UNSET
+    uploaded_parts: list[UploadedPart] | UnsetType = UNSET
     complete_url: str | UnsetType = UNSET
     abort_url: str | UnsetType = UNSET
 
@@ -105,7 +114,6 @@ class Created(msgspec.Struct, frozen=True, kw_only=True):
     total_files: int
     uploads: list[FileUpload]
     reference_id: str | UnsetType = UNSET
-    model: str | UnsetType = UNSET
 
 
 class UploadUrls(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tiro.model.hook import Delivery
 from tiro.model.job import Job
-from tiro.model.request import UrlSource
+from tiro.model.request import ManifestSource, Source, UrlSource
 from tiro.render.outcomes import SENTENCES, outcome
 
 FirstAttempt = Literal["none", "ahead", "taken", "refused"]
@@ -27,7 +27,7 @@ _AT_WORK: dict[tuple[bool, str], str] = {
     (True, "preparing"): "verifying",
     (False, "preparing"): "verifying",
 }
-"""Of a job that is not awaited and has not ended: (it is still to be fetched, stage); everything else is `queued`."""
+"""Of a job that is not awaited and has not ended: (all of it is fetched, stage); everything else is `queued`."""
 
 _SUCCESS: dict[tuple[str, FirstAttempt], str] = {
     ("completed", "none"): "completed",
@@ -65,7 +65,7 @@ def status_of(job: Job, first: FirstAttempt) -> str:
         return outcome(job)
     if job.awaiting:
         return "uploading"
-    return _AT_WORK.get((isinstance(job.source, UrlSource), job.stage), "queued")
+    return _AT_WORK.get((_is_fetched(job.source), job.stage), "queued")
 
 
 def job_status_of(status: str) -> str:
@@ -88,3 +88,8 @@ def first_attempt(job: Job, deliveries: Sequence[Delivery]) -> FirstAttempt:
     if told.attempts == 0:
         return "ahead"
     return "taken" if told.state == "delivered" and told.attempts == 1 else "refused"
+
+
+def _is_fetched(source: Source) -> bool:
+    """Whether nobody brings anything: all is behind addresses."""
+    return isinstance(source, UrlSource) or (isinstance(source, ManifestSource) and source.uploads == 0)
