@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from commands.accounts import accounts
+from commands.audit import audit
+from commands.batch.command import batch
 from commands.doctor import doctor
 from commands.hooks import hooks
 from commands.jobs import jobs
@@ -16,7 +18,7 @@ from commands.up import up
 
 
 @click.group(
-    commands=[up, transcribe, jobs, keys, accounts, hooks, doctor, migrate, serve],
+    commands=[up, transcribe, batch, jobs, keys, accounts, hooks, audit, doctor, migrate, serve],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(package_name="tiro")
