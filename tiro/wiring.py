@@ -35,6 +35,7 @@ from tiro.model.plans import Plans
 from tiro.model.speech import EngineFacts
 from tiro.ports import Blobs, Clock, Courier, Diarizer, Engine, Fetcher, Ids, Orchestrator, Preparer, Records, Vault
 from tiro.services.accounts import Accounts
+from tiro.services.audit import Audit
 from tiro.services.batches import Batches
 from tiro.services.dispatch import Dispatch
 from tiro.services.ending import Endings
@@ -138,6 +139,7 @@ def build_house(settings: Settings, orchestrator: Orchestrator, clock: Clock | N
         uploads=_uploads(settings, on, intake, endings),
         results=Results(records, blobs, clock),
         upkeep=Upkeep(records, blobs, orchestrator, endings, clock),
+        audit=Audit(records, blobs, orchestrator, clock, plans),
     )
 
 

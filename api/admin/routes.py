@@ -15,6 +15,7 @@ from litestar.params import FromPath
 from litestar.types import Scope
 
 from api.admin import translate
+from api.admin.audits import AuditAdmin
 from api.admin.signing import SigningAdmin
 from api.admin.wire import (
     PREFIX,
@@ -55,7 +56,12 @@ _STATUSES: dict[type[TiroError], int] = {
 
 def face(house: House, token: str, limits: RequestLimits) -> Face:
     """The corner as the app takes it in."""
-    rooms = (JobAdmin(house, limits), AccountAdmin(house, limits), SigningAdmin(house.signing, limits))
+    rooms = (
+        JobAdmin(house, limits),
+        AccountAdmin(house, limits),
+        SigningAdmin(house.signing, limits),
+        AuditAdmin(house.audit),
+    )
 
     def keep_out(connection: Connection, _: BaseRouteHandler) -> None:
         """The second wall: whatever way the address was written, here it has been found."""

@@ -9,8 +9,21 @@ from typing import Annotated, Any
 
 import msgspec
 
-from api.admin.wire import AccountRow, AttemptRow, DeliveryRow, JobRow, KeyRow, LedgerRow, PlanRow, UsageRow, WalletRow
+from api.admin.wire import (
+    AccountRow,
+    AttemptRow,
+    AuditRow,
+    DeliveryRow,
+    FindingRow,
+    JobRow,
+    KeyRow,
+    LedgerRow,
+    PlanRow,
+    UsageRow,
+    WalletRow,
+)
 from tiro.model.account import Account, ApiKey
+from tiro.model.audit import Audited
 from tiro.model.errors import Invalid
 from tiro.model.hook import Attempt, Delivery
 from tiro.model.ids import is_id
@@ -69,6 +82,18 @@ def wallet_row(account_id: str, balance: Balance) -> WalletRow:
 
 def ledger_row(entry: WalletEntry) -> LedgerRow:
     return LedgerRow(**_same(entry, LedgerRow))
+
+
+def audit_row(number: int, audited: Audited) -> AuditRow:
+    """Once it is done."""
+    return AuditRow(
+        number=number,
+        done=True,
+        compared=audited.compared,
+        findings=[FindingRow(one.kind, one.subject, one.there, one.should) for one in audited.findings],
+        unchecked=audited.unchecked,
+        notes=list(audited.notes),
+    )
 
 
 def cursor_of(job: Job) -> str:

@@ -19,6 +19,7 @@ POST accounts/{id}/credit <- CreditWish -> WalletRow     GET accounts/{id}/ledge
 GET accounts/{id}/webhook-secret -> Secret    POST accounts/{id}/webhook-secret/{next|activate} -> Secret
 POST hooks/{event_id}/replay -> Replayed
 GET signing-keys -> SigningKeyRows    POST signing-keys/next -> SigningKeyRow    POST signing-keys/activate <- Activation -> SigningKeyRow
+POST audits -> AuditRow    GET audits/{number} -> AuditRow
 """
 
 
@@ -299,3 +300,23 @@ class Activation(msgspec.Struct, frozen=True):
     """`compromised`: at once, and the key before is published no more."""
 
     compromised: bool = False
+
+
+class FindingRow(msgspec.Struct, frozen=True):
+    """Something that does not agree with the rest."""
+
+    kind: str
+    subject: str
+    there: str
+    should: str
+
+
+class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An audit: what was compared so far, and once it is `done`, what it found. `unchecked`: what is away, and why."""
+
+    number: int
+    done: bool
+    compared: dict[str, int]
+    findings: list[FindingRow] = []
+    unchecked: dict[str, str] = {}
+    notes: list[str] = []

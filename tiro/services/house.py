@@ -11,6 +11,7 @@ from tiro.model.plans import Plans
 from tiro.model.speech import EngineFacts
 from tiro.ports import Blobs, Clock, Courier, Fetcher, Ids, Orchestrator, Preparer, Records, Vault
 from tiro.services.accounts import Accounts
+from tiro.services.audit import Audit
 from tiro.services.batches import Batches
 from tiro.services.dispatch import Dispatch
 from tiro.services.ending import Endings
@@ -76,4 +77,5 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     uploads: Uploads
     results: Results
     upkeep: Upkeep
+    audit: Audit
     preparer: Preparer

@@ -145,7 +145,7 @@ class TemporalOrchestrator:
                 async for one in self._client.list_workflows(f"{kinds} AND ExecutionStatus = 'Running'"):
                     _, job_id, run = one.id.split("/")
                     found.append((job_id, int(run)))
-        except (RPCError, TimeoutError):
+        except (RPCError, TimeoutError, RuntimeError):
             raise _unavailable() from None
         return found
 
