@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from tiro.model.blob import BlobRef
+from tiro.model.errors import TiroError
 from tiro.model.media import Layout, MediaLimits, MediaProbe, Span
 from tiro.ports.audio import Samples
 from tiro.ports.content import BlobWriter
@@ -29,6 +30,16 @@ class PreparedEnd(msgspec.Struct, frozen=True):
     layout: Layout
     damaged_packets: int
     warnings: tuple[str, ...]
+
+
+class PreparedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A short recording as a whole: its spans and its end, or why there are none. `number`: which of those that were asked for."""
+
+    number: int
+    probe: MediaProbe | None = None
+    spans: tuple[PreparedSpan, ...] = ()
+    end: PreparedEnd | None = None
+    error: TiroError | None = None
 
 
 class Preparer(Protocol):
@@ -57,6 +68,15 @@ class Preparer(Protocol):
         """One MediaProbe, then spans as they become final, then one PreparedEnd. Memory is bounded by the span.
 
         Raises MediaRefused (also when the decoded seconds pass the limit). Closing the iterator, or `stop`, ends the child.
+        """
+        ...
+
+    def prepare_each(
+        self, sources: Sequence[Path], limits: MediaLimits, stop: threading.Event
+    ) -> Iterator[PreparedFile]:
+        """As `prepare` without telling channels apart, for several short recordings: one after the other, each whole, each by itself.
+
+        MediaRefused and TooLarge are answers; raises Transient. Memory is bounded by one recording of the limit.
         """
         ...
 

@@ -93,6 +93,19 @@ DEEDS = {
 }
 
 
+@pytest.mark.parametrize("deed", ["segfault", "exit", "huge", "odd", "twice", "uncounted"])
+def test_a_child_that_dies_over_one_of_several_files_costs_that_one_alone(
+    moody: ChildPreparer, told: Callable[[str], Path], deed: str
+) -> None:
+    """It is read again alone, so that it is refused for what it is; those behind it go to another child."""
+    files = [told(word) for word in ("good", deed, "fine")]
+    prepared = list(moody.prepare_each(files, LIMITS, threading.Event()))
+    refused = [isinstance(one.error, MediaRefused) and one.error.reason == "decode_failed" for one in prepared]
+    assert refused == [False, True, False]
+    assert [one.end is not None for one in prepared] == [True, False, True]
+    assert until(lambda: not children(moody))
+
+
 @pytest.mark.parametrize(
     "deed",
     [

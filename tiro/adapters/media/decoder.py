@@ -1,4 +1,4 @@
-"""This side of a decoder child: starts it, believes it nothing, reads its frames, ends it."""
+"""This side of a decoder child: starts it for a file or several, believes it nothing, reads its frames, ends it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,23 @@ import select
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
-from tiro.adapters.media.protocol import HEADER, HELLO, MAX_BODY_BYTES, Block, End, Frame, Order, Refused, unpack
+from tiro.adapters.media.protocol import (
+    HEADER,
+    HELLO,
+    MAX_BODY_BYTES,
+    MAX_SOURCES,
+    Block,
+    End,
+    Frame,
+    Order,
+    Refused,
+    unpack,
+)
 from tiro.adapters.media.zygote import Zygote
-from tiro.model.errors import MediaRefused, TooLarge, Transient
+from tiro.model.errors import MediaRefused, TiroError, TooLarge, Transient
 from tiro.model.media import SAMPLE_RATE_HZ, MediaLimits, MediaProbe
 
 _POLL_MS = 200
@@ -37,8 +48,15 @@ class Stopped(Transient):
     code = "stopped"
 
 
+class ChildLost(Exception):
+    """A child that reads several files said nothing more of this one: it is to be read again, alone.
+
+    Those after it are for another child.
+    """
+
+
 class Decoders:
-    """Decoder children, one per file, from one zygote."""
+    """Decoder children, from one zygote."""
 
     def __init__(self, zygote: Zygote) -> None:
         self._zygote = zygote
@@ -51,49 +69,80 @@ class Decoders:
 
         Raises MediaRefused, TooLarge, Stopped, and Transient `decoder_unavailable` when no child can be had.
         """
-        order = Order(
+        with contextlib.ExitStack() as stack:
+            descriptor = _opened(source, limits)
+            stack.callback(os.close, descriptor)
+            order = self._order(1, limits, split_channels=split_channels, probe_only=probe_only)
+            child = stack.enter_context(self._child(order, [descriptor], limits, stop))
+            zygote = self._zygote.pid
+            try:
+                yield from _checked(child.frames(), limits)
+            except MediaRefused as refused:
+                if refused.reason == "decode_failed" and self._zygote.pid != zygote:
+                    # its children died with it: that says nothing about their recordings
+                    raise Transient("decoder_unavailable") from None
+                raise
+
+    def each(
+        self, sources: Sequence[Path], limits: MediaLimits, stop: threading.Event
+    ) -> Generator[tuple[Path, Iterator[Frame]]]:
+        """As `frames`, mixed to one channel, for several short files by one child: the frames of each are to be read before the next.
+
+        They raise ChildLost where those of a file alone would say `decode_failed` for a child that died: then this must be closed.
+        """
+        assert len(sources) <= MAX_SOURCES
+        with contextlib.ExitStack() as stack:
+            opened: list[tuple[Path, int | TiroError]] = []
+            for source in sources:
+                try:
+                    descriptor = _opened(source, limits)
+                except (MediaRefused, TooLarge) as refused:
+                    opened.append((source, refused))
+                    continue
+                stack.callback(os.close, descriptor)
+                opened.append((source, descriptor))
+            descriptors = [one for _, one in opened if isinstance(one, int)]
+            child: _Pipe | None = None
+            if descriptors:
+                order = self._order(len(descriptors), limits, split_channels=False, probe_only=False)
+                child = stack.enter_context(self._child(order, descriptors, limits, stop))
+            for source, one in opened:
+                if isinstance(one, int):
+                    assert child is not None
+                    yield source, _of_several(child, limits)
+                else:
+                    yield source, map(_refuse, [one])
+
+    def _order(self, files: int, limits: MediaLimits, *, split_channels: bool, probe_only: bool) -> Order:
+        return Order(
             token=next(self._tokens),
             max_duration_s=limits.max_duration_s,
             split_channels=split_channels,
             probe_only=probe_only,
-            cpu_s=_LEAST_CPU_S + math.ceil(limits.max_duration_s * _CPU_SHARE),
+            cpu_s=_LEAST_CPU_S + math.ceil(files * limits.max_duration_s * _CPU_SHARE),
             memory_bytes=_MEMORY_BYTES,
         )
-        pipe = _Pipe(self._start(order, source, limits), limits, stop)
-        zygote = self._zygote.pid
+
+    @contextlib.contextmanager
+    def _child(
+        self, order: Order, descriptors: Sequence[int], limits: MediaLimits, stop: threading.Event
+    ) -> Iterator[_Pipe]:
+        """A child at work on these files, and its end with ours."""
+        pipe = _Pipe(self._piped(order, descriptors), limits, stop)
         try:
-            yield from _checked(pipe.frames(), limits)
-        except MediaRefused as refused:
-            if refused.reason == "decode_failed" and self._zygote.pid != zygote:
-                # its children died with it: that says nothing about their recordings
-                raise Transient("decoder_unavailable") from None
-            raise
+            yield pipe
         finally:
             self._zygote.kill(order.token)
             pipe.close()
 
-    def _start(self, order: Order, source: Path, limits: MediaLimits) -> int:
+    def _piped(self, order: Order, descriptors: Sequence[int]) -> int:
         """The end of the pipe to read from."""
-        descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            about = os.fstat(descriptor)
-            if not stat.S_ISREG(about.st_mode):
-                raise MediaRefused("unsupported_format")
-            if about.st_size == 0:
-                raise MediaRefused("empty_audio")
-            if about.st_size > limits.max_bytes:
-                raise TooLarge(limits.max_bytes)
-            return self._piped(order, descriptor)
-        finally:
-            os.close(descriptor)
-
-    def _piped(self, order: Order, descriptor: int) -> int:
         ours, theirs = os.pipe2(os.O_CLOEXEC)
         # a decoder that runs ahead a little works while its last block is listened to
         with contextlib.suppress(OSError):
             fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
-            self._zygote.order(order, descriptor, theirs)
+            self._zygote.order(order, descriptors, theirs)
         except BaseException:
             os.close(ours)
             raise
@@ -110,14 +159,20 @@ class _Pipe:
         self._deadline_s = limits.deadline_s
         self._left_s = math.inf
         self._stop = stop
+        self._greeted = False
+        self.spoken = False
+        """Whether the child came to the end of the file that it was read for last."""
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN | select.POLLHUP)
 
     def frames(self) -> Iterator[Frame]:
-        """Up to the child's last word. MediaRefused `decode_failed` when it ends without one."""
-        kind, size = self._header(_START_S, Transient("decoder_unavailable"))
-        if kind != HELLO or size:
-            raise Transient("decoder_unavailable")
+        """Up to the child's last word about its next file. MediaRefused `decode_failed` when it ends without one."""
+        if not self._greeted:
+            kind, size = self._header(_START_S, Transient("decoder_unavailable"))
+            if kind != HELLO or size:
+                raise Transient("decoder_unavailable")
+            self._greeted = True
+        self.spoken = False
         # the deadline is the recording's, not the start of a zygote's
         self._left_s = self._deadline_s
         died = MediaRefused("decode_failed")
@@ -129,8 +184,10 @@ class _Pipe:
                 frame = unpack(kind, self._read(size, _STALL_S, died))
             except ValueError:
                 raise died from None
+            self.spoken = isinstance(frame, Refused)
             yield frame
             if isinstance(frame, End | Refused):
+                self.spoken = True
                 return
 
     def close(self) -> None:
@@ -169,6 +226,37 @@ class _Pipe:
                     raise died
         finally:
             self._left_s -= time.monotonic() - began
+
+
+def _opened(source: Path, limits: MediaLimits) -> int:
+    """A descriptor to read it by. Raises MediaRefused or TooLarge for what need not be looked into."""
+    descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise MediaRefused("unsupported_format")
+        if about.st_size == 0:
+            raise MediaRefused("empty_audio")
+        if about.st_size > limits.max_bytes:
+            raise TooLarge(limits.max_bytes)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _of_several(child: _Pipe, limits: MediaLimits) -> Iterator[Frame]:
+    try:
+        yield from _checked(child.frames(), limits)
+    except MediaRefused:
+        if not child.spoken:
+            raise ChildLost from None
+        raise
+
+
+def _refuse(error: TiroError) -> Frame:
+    """Of a file that no child was asked about."""
+    raise error
 
 
 def _checked(frames: Iterator[Frame], limits: MediaLimits) -> Iterator[Frame]:

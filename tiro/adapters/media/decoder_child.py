@@ -1,4 +1,4 @@
-"""What runs in the zygote, `python -m tiro.adapters.media.decoder_child FD`, and, after a fork per file, in a decoder child.
+"""What runs in the zygote, `python -m tiro.adapters.media.decoder_child FD`, and, after a fork per order, in a decoder child.
 
 The zygote has one thread, everything imported, no environment and no network. It forks a child per order, kills children on
 request, reaps them, and ends (its children with it) when the control socket closes, that is, when the worker ends.
@@ -13,13 +13,13 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from tiro.adapters.media import demux, jail
-from tiro.adapters.media.protocol import HEADER, HELLO, MAX_ORDER_BYTES, Frame, Kill, Order, Refused, pack
+from tiro.adapters.media.protocol import HEADER, HELLO, MAX_ORDER_BYTES, MAX_SOURCES, Frame, Kill, Order, Refused, pack
 from tiro.model.errors import MediaRefused
 
 Decode = Callable[[int, Order, Callable[[Frame], None]], None]
@@ -40,7 +40,7 @@ def serve(control: socket.socket, decode: Decode) -> None:
             _reap(children)
         if control not in ready:
             continue
-        message, descriptors, _, _ = socket.recv_fds(control, MAX_ORDER_BYTES, 2)
+        message, descriptors, _, _ = socket.recv_fds(control, MAX_ORDER_BYTES, MAX_SOURCES + 1)
         if not message:
             return
         _obey(message, descriptors, children, decode)
@@ -52,27 +52,27 @@ def _obey(message: bytes, descriptors: list[int], children: dict[int, int], deco
         case Kill(token=token):
             _kill(children.get(token))
         case Order():
-            source, sink = descriptors
+            *sources, sink = descriptors
             try:
-                children[order.token] = _fork(order, source, sink, decode)
+                children[order.token] = _fork(order, sources, sink, decode)
             except OSError:
                 pass  # no process to be had: the worker sees a pipe that closes without a word, and says so
             finally:
-                os.close(source)
-                os.close(sink)
+                for descriptor in descriptors:
+                    os.close(descriptor)
 
 
-def _fork(order: Order, source: int, sink: int, decode: Decode) -> int:
+def _fork(order: Order, sources: Sequence[int], sink: int, decode: Decode) -> int:
     zygote = os.getpid()
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
-            _close_all_but(source, sink)
+            _close_all_but(*sources, sink)
             os.setsid()
             jail.die_with_parent(zygote)
-            _work(order, source, sink, decode)
+            _work(order, sources, sink, decode)
             status = 0
         finally:
             os._exit(status)
@@ -88,13 +88,14 @@ def _close_all_but(*kept: int) -> None:
                 os.close(descriptor)
 
 
-def _work(order: Order, source: int, sink: int, decode: Decode) -> None:
+def _work(order: Order, sources: Sequence[int], sink: int, decode: Decode) -> None:
     _write(sink, HEADER.pack(HELLO, 0))
     jail.confine(order.cpu_s, order.memory_bytes)
-    try:
-        decode(source, order, lambda frame: _write(sink, pack(frame)))
-    except MediaRefused as refusal:
-        _write(sink, pack(Refused(refusal.reason)))
+    for source in sources:
+        try:
+            decode(source, order, lambda frame: _write(sink, pack(frame)))
+        except MediaRefused as refusal:
+            _write(sink, pack(Refused(refusal.reason)))
 
 
 def _write(sink: int, data: bytes) -> None:

@@ -14,12 +14,12 @@ import av
 
 from tiro.adapters.media import flac, zygote
 from tiro.adapters.media.cutting import Cutting
-from tiro.adapters.media.decoder import Decoders
-from tiro.adapters.media.protocol import Block, End, Frame
+from tiro.adapters.media.decoder import ChildLost, Decoders
+from tiro.adapters.media.protocol import MAX_SOURCES, Block, End, Frame
 from tiro.adapters.media.vad import SILENT_PEAK, EnergyVad, SileroModel, Vad
-from tiro.model.errors import MediaRefused
+from tiro.model.errors import MediaRefused, TooLarge
 from tiro.model.media import SAMPLE_RATE_HZ, MediaLimits, MediaProbe
-from tiro.ports import PreparedEnd, PreparedSpan, Samples
+from tiro.ports import PreparedEnd, PreparedFile, PreparedSpan, Samples
 
 VadName = Literal["silero", "energy"]
 
@@ -88,23 +88,43 @@ class ChildPreparer:
     ) -> Iterator[MediaProbe | PreparedSpan | PreparedEnd]:
         """One MediaProbe, spans as they become final, one PreparedEnd."""
         with self._frames(source, limits, stop, split_channels=split_channels, probe_only=False) as frames:
-            yield _first(frames)
-            cutting: Cutting | None = None
-            for frame in frames:
-                if isinstance(frame, Block):
-                    cutting = cutting or Cutting(frame.channels, self._span_s, self._ears)
-                    yield from cutting.push(frame.array())
-                elif isinstance(frame, End):
-                    if cutting is None:
-                        raise MediaRefused("empty_audio")
-                    _require_sound(cutting.peak)
-                    yield from cutting.finish()
-                    yield PreparedEnd(
-                        decoded_s=frame.samples / SAMPLE_RATE_HZ,
-                        layout=cutting.layout,
-                        damaged_packets=frame.damaged_packets,
-                        warnings=frame.warnings,
-                    )
+            yield from self._steps(frames)
+
+    def prepare_each(
+        self, sources: Sequence[Path], limits: MediaLimits, stop: threading.Event
+    ) -> Iterator[PreparedFile]:
+        """One child reads them all; what it does not get over is read again alone, and the rest by another."""
+        done = 0
+        while done < len(sources):
+            with closing(self._decoders.each(sources[done : done + MAX_SOURCES], limits, stop)) as files:
+                for source, frames in files:
+                    try:
+                        prepared = _prepared(done, self._steps(frames))
+                    except ChildLost:
+                        prepared = _prepared(done, self.prepare(source, limits, split_channels=False, stop=stop))
+                        files.close()
+                    yield prepared
+                    done += 1
+
+    def _steps(self, frames: Iterator[Frame]) -> Iterator[MediaProbe | PreparedSpan | PreparedEnd]:
+        """To the last frame, or to the first error."""
+        yield _first(frames)
+        cutting: Cutting | None = None
+        for frame in frames:
+            if isinstance(frame, Block):
+                cutting = cutting or Cutting(frame.channels, self._span_s, self._ears)
+                yield from cutting.push(frame.array())
+            elif isinstance(frame, End):
+                if cutting is None:
+                    raise MediaRefused("empty_audio")
+                _require_sound(cutting.peak)
+                yield from cutting.finish()
+                yield PreparedEnd(
+                    decoded_s=frame.samples / SAMPLE_RATE_HZ,
+                    layout=cutting.layout,
+                    damaged_packets=frame.damaged_packets,
+                    warnings=frame.warnings,
+                )
 
     def encode(self, samples: Samples) -> bytes:
         """FLAC, 16 kHz mono, 16 bits; what `prepare` gave comes back exactly."""
@@ -123,6 +143,19 @@ class ChildPreparer:
     ) -> closing[Generator[Frame]]:
         frames = self._decoders.frames(source, limits, stop, split_channels=split_channels, probe_only=probe_only)
         return closing(cast("Generator[Frame]", frames))
+
+
+def _prepared(number: int, steps: Iterator[MediaProbe | PreparedSpan | PreparedEnd]) -> PreparedFile:
+    """Whole, or refused."""
+    try:
+        probe, *spans, end = steps
+    except (MediaRefused, TooLarge) as refused:
+        return PreparedFile(number=number, error=refused)
+    assert isinstance(probe, MediaProbe)
+    assert isinstance(end, PreparedEnd)
+    return PreparedFile(
+        number=number, probe=probe, spans=tuple(one for one in spans if isinstance(one, PreparedSpan)), end=end
+    )
 
 
 def _first(frames: Iterator[Frame]) -> MediaProbe:

@@ -1,4 +1,4 @@
-"""How the worker, the zygote and a decoder child talk: orders over a control socket, frames over one pipe per file."""
+"""How the worker, the zygote and a decoder child talk: orders over a control socket, frames over one pipe per child."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ Pcm = NDArray[np.int16]
 HEADER = struct.Struct("<cI")
 MAX_BODY_BYTES = 1 << 20
 MAX_ORDER_BYTES = 4096
+MAX_SOURCES = 32
+"""Files of one order."""
 BLOCK_SAMPLES = 65_536
 """Samples per channel of the largest block; two channels of it are far under `MAX_BODY_BYTES`."""
 
@@ -25,7 +27,10 @@ HELLO, PROBE, BLOCK, END, REFUSED = b"H", b"P", b"B", b"E", b"R"
 
 
 class Order(msgspec.Struct, frozen=True, tag="order"):
-    """Decode one file. The message carries two descriptors: the source to read, the pipe to write."""
+    """Decode these files, one after the other. The message carries their descriptors, and last that of the pipe to write.
+
+    Limits are each file's, but `cpu_s` is the child's.
+    """
 
     token: int
     max_duration_s: float
@@ -42,7 +47,7 @@ class Kill(msgspec.Struct, frozen=True, tag="kill"):
 
 
 class End(msgspec.Struct, frozen=True):
-    """The child has read everything there was."""
+    """The child has read everything there was of a file."""
 
     samples: int
     damaged_packets: int
@@ -50,7 +55,7 @@ class End(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The child will not decode this."""
+    """The child will not decode this file."""
 
     reason: MediaReason
 

@@ -36,11 +36,11 @@ class Zygote:
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
-    def order(self, order: Order, source: int, sink: int) -> None:
-        """A child that reads `source` and writes `sink`. Raises Transient `decoder_unavailable` when no process can be had."""
+    def order(self, order: Order, sources: Sequence[int], sink: int) -> None:
+        """A child that reads `sources` and writes `sink`. Raises Transient `decoder_unavailable` when no process can be had."""
         with self._lock:
             for _ in range(2):
-                if self._send(msgspec.msgpack.encode(order), [source, sink]):
+                if self._send(msgspec.msgpack.encode(order), [*sources, sink]):
                     return
                 self._end()
         raise Transient("decoder_unavailable")
