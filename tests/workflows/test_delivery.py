@@ -10,6 +10,7 @@ from temporalio.client import Client
 from tests.workflows.stations import ScriptedStations, working
 from tiro.adapters.temporal import names
 from tiro.model.hook import SCHEDULES_S, DeliveryTask, delays_s
+from tiro.services.signing import OVERLAP
 
 
 async def _deliver(client: Client, stations: ScriptedStations, delays: tuple[float, ...]) -> str:
@@ -44,3 +45,10 @@ def test_the_schedule_of_jobs_ends_within_a_day() -> None:
     assert all(b - a == 3600 for a, b in itertools.pairwise(schedule[6:]))
     assert schedule[-1] == 24 * 3600
     assert delays_s("jobs", 0.5)[1] == 5.0
+
+
+@pytest.mark.promise("T28")
+def test_the_schedule_of_the_transcribe_api_begins_at_once_and_ends_within_the_keys_overlap() -> None:
+    """0, 1 m, 5 m, 30 m, 3 h, 12 h after the end."""
+    assert delays_s("transcribe") == (0, 60, 300, 1800, 3 * 3600, 12 * 3600)
+    assert SCHEDULES_S["transcribe"][-1] < OVERLAP.total_seconds()
