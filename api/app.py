@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -10,30 +9,34 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from litestar import Litestar, Request, get, route
 from litestar.handlers import HTTPRouteHandler
 
-from api import openapi
+from api import papers
 from api.admin import routes as admin
 from api.config import ApiConfig
 from api.dialects.jobs import routes as jobs
 from api.dialects.transcribe import routes as transcribe
 from api.edge import Edge, worded
-from api.faces import Answer, Face, HttpRequest, file_answer, json_answer
+from api.faces import Answer, Face, HttpRequest
+from api.files import routes as files
+from api.health import Health
 from api.identity import Identity
 from api.relay import Relay
 from api.uploads import Uploads
-from tiro.model.errors import TiroError
 from tiro.services.house import House
 
-HEALTH_WITHIN_S = 2.0
+DIALECTS = {"jobs": jobs.face, "transcribe": transcribe.face}
 
 
 def create_app(house: House, config: ApiConfig) -> Edge:
     """The whole server over this house. Its lifespan runs the relay. The first face answers for paths that nobody owns."""
     identity = Identity(house.accounts, house.families, house.clock, config.token_key)
     uploads = Uploads(house, config.limits)
-    faces = [dialect.face(house, config, identity, uploads) for dialect in (jobs, transcribe)]
+    dialects = {name: face(house, config, identity, uploads) for name, face in DIALECTS.items()}
+    faces = list(dialects.values())
+    faces.append(files.face(house, config.limits))
     if config.admin_token is not None:
         faces.append(admin.face(house, config.admin_token, config.limits))
-    routes = [*(route for face in faces for route in face.routes), *_house_routes(house, config, faces)]
+    house_routes = [get("/health")(Health(house).answer), *papers.routes(dialects, config.public_url)]
+    routes = [*(route for face in faces for route in face.routes), *house_routes]
     app = Litestar(
         route_handlers=[*_options(routes), *routes],
         exception_handlers={Exception: _answering(faces)},
@@ -52,29 +55,6 @@ def _relaying(house: House) -> Callable[[Litestar], contextlib.AbstractAsyncCont
             yield
 
     return lifespan
-
-
-def _house_routes(house: House, config: ApiConfig, faces: Sequence[Face]) -> list[HTTPRouteHandler]:
-    """What belongs to no dialect and asks for no key."""
-    documents = [face.document for face in faces if face.document is not None]
-
-    async def health() -> Answer:
-        try:
-            async with asyncio.timeout(HEALTH_WITHIN_S):
-                await house.records.now()
-        except (TiroError, TimeoutError):
-            return json_answer({"status": "database_unavailable"}, status=503, headers={"Retry-After": "5"})
-        return json_answer({"status": "ok"})
-
-    async def document() -> Answer:
-        return json_answer(documents[0](config.public_url))
-
-    async def docs() -> Answer:
-        body = openapi.page(documents[0](config.public_url))
-        headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-        return file_answer(body, "text/html; charset=utf-8", headers)
-
-    return [get("/health")(health), get("/openapi.json")(document), get("/docs")(docs)]
 
 
 def _options(routes: Sequence[HTTPRouteHandler]) -> list[HTTPRouteHandler]:

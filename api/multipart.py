@@ -5,7 +5,6 @@ Memory is bounded by two batches, whatever is sent: a batch is being written whi
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
@@ -14,11 +13,11 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 from api.body import announced_bytes, chunks
 from api.config import RequestLimits
 from api.faces import HttpRequest
+from api.inflow import Inflow
 from tiro.model.blob import BlobRef
 from tiro.model.errors import Invalid, TooLarge
 from tiro.ports import BlobWriter
 
-BATCH_BYTES = 512 << 10
 FILE_FIELD = "file"
 _HEADROOM_BYTES = 256 << 10
 """Text fields, part headers and boundaries around the file."""
@@ -119,7 +118,7 @@ class _Reading:
         self._text = bytearray()
         self._text_bytes = 0
         self._all_bytes = 0
-        self._file: _FilePart | None = None
+        self._file: Inflow | None = None
 
     def count(self, size_bytes: int) -> None:
         """Whatever it is made of, the body has an end."""
@@ -154,7 +153,7 @@ class _Reading:
         if self._kind == "file":
             if self._file is not None:
                 raise Invalid("invalid_request", "Send one file.", param=FILE_FIELD)
-            self._file = _FilePart(await self._open_writer(), self._limits.max_file_bytes)
+            self._file = Inflow(await self._open_writer(), self._limits.max_file_bytes)
 
     def _take_text(self, data: bytes) -> None:
         self._text_bytes += len(data)
@@ -177,54 +176,6 @@ class _Reading:
     def _param(self) -> str | None:
         """A field's name, as far as it can be ours."""
         return self._name if self._name.isidentifier() and len(self._name) <= 64 else None
-
-
-class _FilePart:
-    """The file on its way: fills a batch while a thread writes the one before."""
-
-    def __init__(self, writer: BlobWriter, max_bytes: int) -> None:
-        self._writer = writer
-        self._max_bytes = max_bytes
-        self._taken_bytes = 0
-        self._batch: list[bytes] = []
-        self._batch_bytes = 0
-        self._writing: asyncio.Future[BlobRef] | asyncio.Future[None] | None = None
-
-    async def take(self, data: bytes) -> None:
-        self._taken_bytes += len(data)
-        if self._taken_bytes > self._max_bytes:
-            raise TooLarge(self._max_bytes)
-        self._batch.append(data)
-        self._batch_bytes += len(data)
-        if self._batch_bytes >= BATCH_BYTES:
-            await self._flush()
-
-    async def commit(self) -> BlobRef:
-        await self._flush()
-        await self._written()
-        committing = asyncio.ensure_future(asyncio.to_thread(self._writer.commit))
-        self._writing = committing
-        return await asyncio.shield(committing)
-
-    async def abort(self) -> None:
-        """After the thread has let go of the writer."""
-        if self._writing is not None:
-            await asyncio.gather(self._writing, return_exceptions=True)
-        await asyncio.to_thread(self._writer.abort)
-
-    async def _flush(self) -> None:
-        await self._written()
-        batch, self._batch, self._batch_bytes = self._batch, [], 0
-        if batch:
-            self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, batch))
-
-    def _write(self, batch: list[bytes]) -> None:
-        self._writer.write(b"".join(batch))
-
-    async def _written(self) -> None:
-        """Shielded: a batch that a thread has begun is finished, also when the request is given up."""
-        if self._writing is not None:
-            await asyncio.shield(self._writing)
 
 
 def _is_file(segment: MultipartSegment) -> bool:

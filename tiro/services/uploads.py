@@ -24,7 +24,7 @@ from tiro.model.upload import (
     part_bytes_of,
     parts_of,
 )
-from tiro.ports import Blobs, BlobWriter, Clock, PartsDesk, Records, UploadDesk
+from tiro.ports import Blobs, BlobWriter, Clock, PartsDesk, PartWriter, Records, UploadDesk
 from tiro.services.ending import Endings, Fault
 from tiro.services.intake import Intake
 from tiro.sign import Pass, Passes
@@ -128,9 +128,11 @@ class Uploads:
             await tx.jobs.begin_upload(job_id, job.account_id, self._clock.now())
 
     def writer(self, allowed: Pass) -> BlobWriter:
-        """Where the bytes of a `put` or a `part` go. Blocking. Raises Permanent `upload_missing`."""
-        if allowed.deed == "put":
-            return self._blobs.writer(allowed.subject, allowed.media_type or _UNTYPED)
+        """Where the bytes of a `put` go. Blocking."""
+        return self._blobs.writer(allowed.subject, allowed.media_type or _UNTYPED)
+
+    def part_writer(self, allowed: Pass) -> PartWriter:
+        """Where the bytes of a `part` go. Blocking. Raises Permanent `upload_missing`."""
         if self._parts is None:
             raise Permanent("upload_missing", "Parts are not brought to this address.")
         return self._parts.part_writer(allowed.subject, allowed.upload_id, allowed.number)
