@@ -133,11 +133,12 @@ class Upkeep:
         return len(lost)
 
     async def _forget(self) -> int:
-        """Answers that are given again no more, rates in which nothing counts, families whose tokens have all expired."""
+        """Answers that are given again no more, rates in which nothing counts, families whose tokens have all expired, old keys."""
         now = self._clock.now()
         async with self._records.begin() as tx:
             await tx.limits.forget(now)
             await tx.families.forget(now)
+            await tx.signing_keys.forget(now)
             return await tx.replays.forget(now - KEPT_FOR)
 
 

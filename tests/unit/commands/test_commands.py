@@ -39,6 +39,7 @@ def test_the_promised_commands_are_there() -> None:
         *(f"keys {verb}" for verb in ("create", "list", "revoke")),
         *(f"accounts {verb}" for verb in ("create", "list", "plan", "set", "usage")),
         *(f"accounts webhook-secret {verb}" for verb in ("show", "next", "activate")),
+        *(f"hooks keys {verb}" for verb in ("list", "next", "activate")),
     }  # fmt: skip
     assert promised <= {" ".join(path) for path in COMMANDS}
 
