@@ -152,3 +152,11 @@ async def test_a_job_whose_transcript_is_gone_fails_and_costs_nothing(desk: Desk
     assert (settled.job.billed_s, settled.job.cost_micros, settled.job.balance_micros) == (0, 0, 1_000_000)
     assert settled.delivery is not None
     assert desk.event(settled.delivery)["status"] == "failed_result_missing"
+
+
+async def test_a_key_that_is_published_no_more_is_forgotten_by_the_sweep(desk: Desk) -> None:
+    await desk.signing.prepare()
+    await desk.signing.activate(compromised=True)
+    await desk.upkeep.sweep()
+    async with desk.records.begin() as tx:
+        assert [key.key_id for key in await tx.signing_keys.all()] == ["v2"]
