@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select, union_all
 
 from tiro.adapters.database import books_money as money
-from tiro.adapters.database.books_sums import differences, unequal
+from tiro.adapters.database.books_sums import SHOULD, differences, unequal
 from tiro.adapters.database.rows import Rows, read
 from tiro.adapters.database.tables import (
     accounts,
@@ -80,8 +80,10 @@ class SqlBooks:
 
     async def batches(self, before: datetime) -> list[Difference]:
         return [
-            *differences(await self._rows.all(_batch_counts()), ("job_id",), ("files_done", "files_failed")),
-            *differences(await self._rows.all(_batch_seconds()), ("job_id",), ("charged_s",)),
+            *differences(
+                await self._rows.all(_batch_counts()), ("job_id",), ("files_done", "files_failed", "files_ended")
+            ),
+            *differences(await self._rows.all(_batch_seconds()), ("job_id", "run"), ("charged_s",)),
             *differences(await self._rows.all(_open_files(before)), ("job_id",), ("open_files",)),
         ]
 
@@ -127,20 +129,17 @@ def _batch_counts() -> Select[Any]:
     ended = func.sum(case((files.state.in_(("completed", "failed")), 1), else_=0))
     failed = func.sum(case((files.state == "failed", 1), else_=0))
     rows = select(files.job_id, ended.label("ended"), failed.label("failed")).group_by(files.job_id).subquery()
+    has_ended, has_failed = func.coalesce(rows.c.ended, 0), func.coalesce(rows.c.failed, 0)
     # of one that is completed every file has an end
-    done = case((jobs.c.state == "completed", jobs.c.files_total), else_=func.coalesce(rows.c.ended, 0))
-    counted = select(
-        jobs.c.job_id,
-        jobs.c.files_done.label("files_done"),
-        done.label("files_done_should"),
-        jobs.c.files_failed.label("files_failed"),
-        func.coalesce(rows.c.failed, 0).label("files_failed_should"),
-    ).outerjoin(rows, rows.c.job_id == jobs.c.job_id)
-    wrong = or_(
-        jobs.c.files_done != done,
-        jobs.c.files_done != func.coalesce(rows.c.ended, 0),
-        jobs.c.files_failed != func.coalesce(rows.c.failed, 0),
+    all_ended = case((jobs.c.state == "completed", jobs.c.files_total), else_=has_ended)
+    pairs = (
+        ("files_done", jobs.c.files_done, has_ended),
+        ("files_failed", jobs.c.files_failed, has_failed),
+        ("files_ended", has_ended, all_ended),
     )
+    columns = [one for name, there, should in pairs for one in (there.label(name), should.label(name + SHOULD))]
+    counted = select(jobs.c.job_id, *columns).outerjoin(rows, rows.c.job_id == jobs.c.job_id)
+    wrong = or_(*(there != should for _, there, should in pairs))
     return counted.where(jobs.c.files_total.is_not(None), jobs.c.state != "queued", wrong)
 
 
