@@ -21,6 +21,7 @@ from activities.faults import Faults, Told
 from activities.tasks import AttemptTask, Run, TranscribeTask
 from tiro.adapters.temporal.converter import DATA_CONVERTER
 from tiro.model.errors import MediaRefused, Permanent, QuotaExceeded, SourceRefused, Transient
+from tiro.model.wallet import FundsShort
 from tiro.services.line import LOST_ATTEMPTS, STALE_TRANSIENTS, stale_after
 
 SECRET = "https://store.example/recording?signature=canary"
@@ -90,6 +91,7 @@ ERRORS = [
     (MediaRefused("empty_audio", SECRET), "invalid_audio", True),
     (SourceRefused("http_status", SECRET), "source_unavailable", True),
     (QuotaExceeded(message=SECRET), "quota_exceeded", True),
+    (FundsShort(message=SECRET), "insufficient_funds", True),
     (Permanent("engine_refused", SECRET), "engine_refused", True),
     (Transient("source_timeout", SECRET), "source_timeout", False),
     (RuntimeError(SECRET), "internal_error", False),
@@ -125,8 +127,9 @@ async def test_a_language_that_an_engine_does_not_know_goes_to_the_next_engine_a
 
 
 async def test_what_the_owner_did_wrong_is_no_alarm_for_the_operator() -> None:
-    """Refused recordings, addresses and quotas are benign; the rest is not."""
+    """Refused recordings, addresses, quotas and empty wallets are benign; the rest is not."""
     assert (await told(MediaRefused("empty_audio"))).category == ApplicationErrorCategory.BENIGN
+    assert (await told(FundsShort())).category == ApplicationErrorCategory.BENIGN
     assert (await told(Permanent("engine_refused"))).category == ApplicationErrorCategory.UNSPECIFIED
 
 

@@ -30,6 +30,7 @@ from tiro.services.jobs import Jobs
 from tiro.services.line import Line
 from tiro.services.signing import Signing
 from tiro.services.upkeep import Upkeep
+from tiro.services.wallets import Wallets
 from tiro.sign import Passes
 
 HOOK = "https://hooks.example/take"
@@ -60,6 +61,7 @@ class Desk:
         self.upkeep = Upkeep(records, self.blobs, self.orchestrator, self.endings, clock)
         self.jobs = Jobs(records, self.blobs, self.orchestrator, self.endings, clock, lambda: None)
         self.accounts = Accounts(records, self.vault, clock, CountedIds(), PLANS, CHAIN)
+        self.wallets = Wallets(records, clock, SystemIds())
 
     def _ring(self) -> None:
         self.rung += 1
