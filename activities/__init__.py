@@ -2,5 +2,5 @@
 
 tasks.py (inputs and outputs) · flow.py (begin, settle, sweep) · recording.py (fetch, fetch_ahead, ingest) · speech.py (detect, transcribe)
 voices.py (diarize) · writing.py (merge, publish, finish) · delivery.py (attempt)
-threads.py (blocking work, cancellable) · heartbeat.py · faults.py (what Temporal is told of an error)
+hearing.py (an engine asked about a span) · threads.py (blocking work, cancellable) · heartbeat.py · faults.py (what Temporal is told of an error)
 """

@@ -1,4 +1,4 @@
-"""From spans to words: a vote on the language, then every window of speech through an engine, and again where it stayed silent."""
+"""From spans to words: a vote on the language, then every span through an engine."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from temporalio import activity
 
+from activities.hearing import hear, samples_of
 from activities.heartbeat import beating
 from activities.tasks import DetectTask, HeardSpan, TranscribeTask
 from activities.threads import Threads
 from tiro.model.blob import part_key, span_audio_key, span_record_key
 from tiro.model.errors import Transient
-from tiro.model.heard import believed
 from tiro.model.job import Job, JobPatch
-from tiro.model.media import SAMPLE_RATE_HZ, Span
-from tiro.model.speech import EngineOptions, Heard, HeardSegment, HeardWord, Part
-from tiro.model.windows import Interval, covered_s, cut, pack, place, uncovered
+from tiro.model.media import Span
+from tiro.model.speech import EngineOptions
+from tiro.model.windows import Interval, cut
 from tiro.ports import Blobs, Engine, Preparer, Samples, Urgency
 from tiro.services.line import Line
 
@@ -55,10 +55,10 @@ class Speech:
                 span, samples = await self._load(task.job_id, task.plan, index)
                 longest_s = min(30.0, engine.max_window_s)
                 if number == 0 and (opening := _opening(span, longest_s)):
-                    (heard,) = await engine.detect([_samples_of(samples, span, opening)], urgency)
+                    (heard,) = await engine.detect([samples_of(samples, span, opening)], urgency)
                     if max(heard.values(), default=0.0) >= CLEAR:
                         return _winner([heard])
-                windows += [_samples_of(samples, span, window) for window in cut(span, longest_s)]
+                windows += [samples_of(samples, span, window) for window in cut(span, longest_s)]
                 if len(windows) >= VOTES:
                     break
             return _winner(await engine.detect(windows[:VOTES], urgency)) if windows else None
@@ -90,7 +90,7 @@ class Speech:
             prompt=job.options.prompt,
             vocabulary=job.options.vocabulary,
         )
-        part = await _hear(engine, span, samples, options, Urgency(task.job_id, task.priority))
+        part = await hear(engine, span, samples, options, Urgency(task.job_id, task.priority))
         key = part_key(task.job_id, task.plan, task.engine, index)
         ref = await self._threads.run(self._blobs.put, key, msgspec.json.encode(part), "application/json")
         await self._line.keep(task.job_id, task.run, ref)
@@ -109,58 +109,6 @@ class Speech:
             return span, self._preparer.read(self._blobs.get(span_audio_key(job_id, plan, index)))
 
         return await self._threads.run(read)
-
-
-async def _hear(engine: Engine, span: Span, samples: Samples, options: EngineOptions, urgency: Urgency) -> Part:
-    """All windows of a span; speech that stayed without words is decoded again, alone."""
-    windows = cut(span, engine.max_window_s)
-    asked = [_samples_of(samples, span, window) for window in windows]
-    heard = believed(await engine.transcribe(asked, options, urgency), windows)
-    segments = [segment for answer, window in zip(heard, windows, strict=True) for segment in place(answer, window)]
-    missed = uncovered(span.speech, _words(segments))
-    again = pack(missed, (span.start_s, span.end_s), engine.max_window_s)
-    for window in again:
-        asked = [_samples_of(samples, span, window)]
-        (answer,) = believed(await engine.transcribe(asked, options, urgency), [window])
-        segments += _without_doubles(place(answer, window), missed)
-    segments.sort(key=lambda segment: (segment.start_s, segment.end_s))
-    covered = covered_s(span.speech, _words(segments))
-    return Part(
-        index=span.index,
-        track=span.track,
-        engine=engine.model,
-        language=options.language or _language_of(heard),
-        segments=tuple(segments),
-        speech_s=span.speech_s,
-        covered_s=round(covered, 3),
-        warnings=("speech_without_words",) if covered < span.speech_s - 0.001 else (),
-    )
-
-
-def _words(segments: Sequence[HeardSegment]) -> list[HeardWord]:
-    """The words; a segment that came without any stands for itself."""
-    whole = (HeardWord(segment.text, segment.start_s, segment.end_s, segment.confidence) for segment in segments)
-    return [word for segment, one in zip(segments, whole, strict=True) for word in segment.words or (one,)]
-
-
-def _without_doubles(segments: Sequence[HeardSegment], missed: Sequence[Interval]) -> list[HeardSegment]:
-    """Only what lies in the speech that nobody had answered for; its neighbours have their words already."""
-    return [
-        segment
-        for segment in segments
-        if any(start_s <= (segment.start_s + segment.end_s) / 2 <= end_s for start_s, end_s in missed)
-    ]
-
-
-def _samples_of(samples: Samples, span: Span, window: Interval) -> Samples:
-    first = round((window[0] - span.start_s) * SAMPLE_RATE_HZ)
-    last = round((window[1] - span.start_s) * SAMPLE_RATE_HZ)
-    return samples[max(0, first) : last]
-
-
-def _language_of(heard: Sequence[Heard]) -> str | None:
-    votes = Counter(answer.language for answer in heard if answer.language and answer.segments)
-    return votes.most_common(1)[0][0] if votes else None
 
 
 def _opening(span: Span, longest_s: float) -> Interval | None:

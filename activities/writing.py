@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-
 import msgspec
 from temporalio import activity
 
 from activities.flow import settled_as
+from activities.hearing import spoken
 from activities.heartbeat import beating
 from activities.tasks import MergeTask, Run, SettledAs
 from activities.threads import Threads
@@ -94,7 +92,7 @@ class Writing:
             plan,
             parts,
             turns,
-            language=task.language or _spoken(parts),
+            language=task.language or spoken(parts),
             language_detected=task.language_detected,
             primary_engine=self._line.facts(task.primary).model,
             fallback=any(one.engine != task.primary for one in task.parts),
@@ -110,12 +108,3 @@ class Writing:
             return Diarization("none", (), 0)
         stored = self._blobs.get(turns_key(task.job_id, task.plan, task.diarizer))
         return msgspec.json.decode(stored, type=Diarization)
-
-
-def _spoken(parts: Sequence[Part]) -> str | None:
-    """The language in which most seconds were heard."""
-    seconds: Counter[str] = Counter()
-    for part in parts:
-        if part.language is not None:
-            seconds[part.language] += int(part.covered_s * 1000) + 1
-    return seconds.most_common(1)[0][0] if seconds else None

@@ -147,6 +147,10 @@ class Jobs(Protocol):
         """
         ...
 
+    async def open_file(self, file: Job, now: datetime) -> Job:
+        """A file of a batch is to be done in this run: the new row, or that of an earlier run as its next; one of this run as it stands."""
+        ...
+
     async def expired(self, now: datetime, limit: int = 100) -> list[str]:
         """Ids of ended jobs whose `expires_at` has passed and which are not deleted."""
         ...

@@ -12,6 +12,9 @@ from tiro.adapters.database.tables import jobs
 from tiro.model.batch import BatchFile, Tally
 
 
+_END = ("state", "pack", "error_code", "error_reason")
+
+
 class SqlBatches:
     """The `Batches` port inside one transaction. The job's row is locked first: tallies follow one another."""
 
@@ -32,13 +35,12 @@ class SqlBatches:
         if not await self._under_way(job_id, run):
             return await self.tally(job_id, run)
         await self._rows.insert_new(files, *map(write, settled))
-        for file in settled:
-            this = and_(files.c.job_id == job_id, files.c.index == file.index, files.c.state == "prepared")
-            change = {"state": file.state, "run": run, "pack": file.pack}
-            change |= {"error_code": file.error_code, "error_reason": file.error_reason}
-            if file.state == "failed":
+        for end, indexes in _by_end(settled).items():
+            these = and_(files.c.job_id == job_id, files.c.index.in_(indexes), files.c.state == "prepared")
+            change = dict(zip(_END, end, strict=True)) | {"run": run}
+            if change["state"] == "failed":
                 change["seconds"] = 0
-            await self._rows.run(update(files).where(this).values(change))
+            await self._rows.run(update(files).where(these).values(change))
         tally = await self.tally(job_id, run)
         counted = {"files_done": tally.completed + tally.failed, "files_failed": tally.failed}
         await self._rows.run(update(jobs).where(jobs.c.job_id == job_id).values(counted))
@@ -61,6 +63,9 @@ class SqlBatches:
                 count("failed").label("failed"),  # type: ignore[attr-defined]
                 seconds("prepared", "completed").label("prepared_s"),  # type: ignore[attr-defined]
                 seconds("completed").label("completed_s"),  # type: ignore[attr-defined]
+                func.coalesce(func.sum(case((files.c.state == "completed", files.c.seconds), else_=0)), 0).label(
+                    "billed_s"
+                ),
             ).where(files.c.job_id == job_id)
         )
         assert row is not None
@@ -78,3 +83,11 @@ class SqlBatches:
     async def _under_way(self, job_id: str, run: int) -> bool:
         this = and_(jobs.c.job_id == job_id, jobs.c.run == run, jobs.c.state == "processing")
         return await self._rows.value(select(jobs.c.job_id).where(this).with_for_update(key_share=True)) is not None
+
+
+def _by_end(settled: Sequence[BatchFile]) -> dict[tuple[str | None, ...], list[int]]:
+    """Those of a pack mostly end alike: one statement for all of them."""
+    ends: dict[tuple[str | None, ...], list[int]] = {}
+    for file in settled:
+        ends.setdefault(tuple(getattr(file, field) for field in _END), []).append(file.index)
+    return ends

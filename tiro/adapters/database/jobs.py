@@ -174,28 +174,17 @@ class SqlJobs:
             jobs.c.state.in_(("failed", "cancelled")) | ((jobs.c.state == "completed") & (jobs.c.files_failed > 0)),
             jobs.c.deleted_at.is_(None),
         )
-        fresh = {
-            "state": "queued",
-            "run": jobs.c.run + 1,
-            "changed_at": now,
-            "stage": "queued",
-            "admitted": False,
-            "paused": False,
-            "spans_done": 0,
-            "fallback": False,
-            "warnings": (),
-            "error_extras": {},
-            "pace": (),
-            "files_done": jobs.c.files_done - jobs.c.files_failed,
-            "files_failed": 0,
-        }
-        gone = (
-            *("started_at", "ended_at", "claim", "spans_total", "plan", "engine", "diarizer", "transcript"),
-            *("error_code", "error_reason", "billed_s", "overage_s", "purge_after", "trimmed_at"),
-            *("cost_micros", "balance_micros", "expires_at"),
-        )
-        row = await self._rows.one(ended.values(fresh | dict.fromkeys(gone)).returning(jobs))
+        row = await self._rows.one(ended.values(_anew(now) | {"run": jobs.c.run + 1}).returning(jobs))
         return None if row is None else read(Job, row)
+
+    async def open_file(self, file: Job, now: datetime) -> Job:
+        await self._rows.insert_new(jobs, write(file))
+        earlier = update(jobs).where(jobs.c.job_id == file.job_id, jobs.c.run < file.run, jobs.c.deleted_at.is_(None))
+        again = _anew(now) | {"run": file.run, "source": file.source, "options": file.options}
+        await self._rows.run(earlier.values(again))
+        job = await self.get(file.job_id)
+        assert job is not None
+        return job
 
     async def expired(self, now: datetime, limit: int = 100) -> list[str]:
         due = (jobs.c.expires_at <= now) & jobs.c.deleted_at.is_(None) & jobs.c.state.in_(sorted(ENDED))
@@ -255,6 +244,30 @@ class SqlJobs:
     async def _drop_start(self, job_id: str, run: int) -> None:
         for kind in ("transcription", "batch"):
             await self._rows.run(delete(orders).where(*_order(kind, job_id, run)))
+
+
+def _anew(now: datetime) -> dict[str, Any]:
+    """What the next run begins with."""
+    fresh = {
+        "state": "queued",
+        "changed_at": now,
+        "stage": "queued",
+        "admitted": False,
+        "paused": False,
+        "spans_done": 0,
+        "fallback": False,
+        "warnings": (),
+        "error_extras": {},
+        "pace": (),
+        "files_done": jobs.c.files_done - jobs.c.files_failed,
+        "files_failed": 0,
+    }
+    gone = (
+        *("started_at", "ended_at", "claim", "spans_total", "plan", "engine", "diarizer", "transcript"),
+        *("error_code", "error_reason", "billed_s", "overage_s", "purge_after", "trimmed_at"),
+        *("cost_micros", "balance_micros", "expires_at"),
+    )
+    return fresh | dict.fromkeys(gone)
 
 
 def _order(kind: str, job_id: str, run: int) -> tuple[ColumnElement[bool], ...]:
