@@ -19,6 +19,8 @@ _LOG = logging.getLogger(__name__)
 HttpRequest = Request[Any, Any, Any]
 Answer = Response[bytes]
 """Bodies are made by us, so that what is sent is what was meant."""
+Description = Callable[[str], dict[str, Any]]
+"""Public URL -> an OpenAPI document."""
 
 
 class Cors(msgspec.Struct, frozen=True):
@@ -34,8 +36,7 @@ class Face(msgspec.Struct, frozen=True):
     prefixes: tuple[str, ...]
     routes: tuple[HTTPRouteHandler, ...]
     answer: Callable[[TiroError], Answer]
-    document: Callable[[str], dict[str, Any]] | None = None
-    """Public URL -> its OpenAPI document."""
+    document: Description | None = None
     cors: Cors | None = None
     """None: browsers keep its answers from pages of other origins."""
     admits: Callable[[HTTPScope], bool] | None = None

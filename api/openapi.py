@@ -51,14 +51,15 @@ def document(
     }
 
 
-def page(described: Mapping[str, Any]) -> bytes:
-    """The document as one HTML page of its own: no scripts, nothing from elsewhere."""
+def page(described: Mapping[str, Any], name: str, names: Sequence[str]) -> bytes:
+    """The document as one HTML page of its own: no scripts, nothing from elsewhere. `names`: all that this server has a document of."""
     info = described["info"]
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
         f"<title>{html.escape(info['title'])}</title><style>{_STYLE}</style>",
         f"<h1>{html.escape(info['title'])}</h1><p>{html.escape(info['description'])}</p>",
-        "<p>As a document: <a href=openapi.json>openapi.json</a></p>",
+        f"<p>As a document: <a href=/openapi/{name}.json>{name}.json</a></p>",
+        *(f"<p>Also here: <a href=/docs/{other}>{other}</a></p>" for other in names if other != name),
     ]
     for path, methods in described["paths"].items():
         parts += (_section(path, method, said) for method, said in methods.items())
