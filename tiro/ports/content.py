@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -70,8 +70,8 @@ class Blobs(Protocol):
         """Remove every object below `prefix`, and open uploads there; how many were removed."""
         ...
 
-    def abort_stale(self, older_than: datetime) -> int:
-        """Remove unfinished objects begun before that moment; how many."""
+    def abort_stale(self, older_than: datetime, spared: Callable[[str], bool] | None = None) -> int:
+        """Remove unfinished objects begun before that moment, but for keys that are `spared`; how many."""
         ...
 
     def local_path(self, key: str) -> Path | None:

@@ -140,6 +140,10 @@ class Jobs(Protocol):
         """Ids of jobs whose upload was last heard of before that moment, and never was queued."""
         ...
 
+    async def uploads_since(self, moment: datetime) -> set[str]:
+        """Ids of jobs whose upload was heard of at that moment or later."""
+        ...
+
     async def retry(self, job_id: str, now: datetime) -> Job | None:
         """Ended otherwise than completed without fault -> queued as the next run, errors and billing cleared.
 
@@ -156,7 +160,7 @@ class Jobs(Protocol):
         ...
 
     async def mark_deleted(self, job_id: str, now: datetime) -> None:
-        """The tombstone. Kept when set before."""
+        """The tombstone, of a batch for its files too. Kept when set before."""
         ...
 
     async def is_deleted(self, job_id: str) -> bool:

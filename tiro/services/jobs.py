@@ -20,7 +20,7 @@ from tiro.model.transcript import Transcript
 from tiro.ports import Blobs, Clock, Orchestrator, Records
 from tiro.render import FORMATS
 from tiro.services.ending import Endings
-from tiro.services.upkeep import remove_content
+from tiro.services.upkeep import remove_content, tombstone
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -123,10 +123,7 @@ class Jobs:
             with contextlib.suppress(Conflict):
                 return await self.cancel(job_id, account_id)
         async with self._records.begin() as tx:
-            await tx.jobs.mark_deleted(job_id, self._clock.now())
-            for delivery in await tx.hooks.of_job(job_id):
-                if delivery.state == "pending":
-                    await tx.hooks.set_state(delivery.event_id, "stopped")
+            await tombstone(tx, job_id, self._clock.now())
         await asyncio.to_thread(self._blobs.delete_prefix, job_prefix(job_id))
         return None
 
@@ -193,6 +190,8 @@ def _check_completed(job: Job) -> None:
 
 def _check_source(job: Job, account: Account | None, now: datetime) -> None:
     """A source that is due is gone, or will be at any moment; one that is kept may be heard again once the sweep has left it."""
+    if job.awaiting:
+        raise Conflict("source_deleted", "The recording of this job was never brought.")
     due = job.purge_after is not None and now >= job.purge_after
     if job.source_deleted_at is not None or (due and not keeps_source(job, account)):
         raise Conflict("source_deleted", "The recording of this job has been deleted.")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
-from tiro.model.blob import job_prefix
+from tiro.model.blob import job_of, job_prefix
 from tiro.model.errors import TiroError
 from tiro.model.job import Job, keeps_source
-from tiro.ports import Blobs, Clock, Orchestrator, Records
+from tiro.ports import Blobs, Clock, Orchestrator, Records, Transaction
 from tiro.services.ending import Endings, Fault
 from tiro.services.replays import KEPT_FOR
 
@@ -19,9 +19,9 @@ log = logging.getLogger("tiro.upkeep")
 
 UPLOAD_KEPT_FOR = timedelta(hours=24)
 LOST_AFTER = timedelta(minutes=10)
-_MADE = ("spans/", "parts/", "turns/")
-_MEDIA = ("source", *_MADE)
-_CONTENT = (*_MEDIA, "transcript", "results/")
+_MADE = ("spans/", "parts/", "turns/", "packs/")
+_MEDIA = ("source", "files/", *_MADE)
+_CONTENT = (*_MEDIA, "transcript", "results/", "heard/", "pages/")
 """Of a job that was cancelled while its transcript was written, that goes too."""
 _STUCK = 3
 """Jobs of one sweep whose content will not go: fewer are their own trouble, so many are the store's."""
@@ -34,6 +34,7 @@ class Swept(msgspec.Struct, frozen=True):
     uploads: int = 0
     lost: int = 0
     answers: int = 0
+    expired: int = 0
 
 
 class Upkeep:
@@ -53,20 +54,40 @@ class Upkeep:
 
         One part that cannot be done keeps none of the others from being done.
         """
-        counts: list[int] = []
+        counts: dict[str, int] = {}
         away: TiroError | None = None
-        for part in (self._purge, self._drop_uploads, self._reconcile, self._forget):
+        parts = {
+            "expired": self._expire,
+            "sources": self._purge,
+            "uploads": self._drop_uploads,
+            "lost": self._reconcile,
+            "answers": self._forget,
+        }
+        for name, part in parts.items():
             try:
-                counts.append(await part())
+                counts[name] = await part()
             except TiroError as error:
                 away = away or error
         if away is not None:
             raise away
-        return Swept(*counts)
+        return Swept(**counts)
 
     async def empty(self, job_id: str) -> None:
-        """Remove a cancelled job's content (not the bodies of its events, which are still to be delivered)."""
+        """Remove the content of a job without a result (not the bodies of its events, which are still to be delivered)."""
         await asyncio.to_thread(remove_content, self._blobs, job_id)
+
+    async def _expire(self) -> int:
+        """What was kept for a while only is deleted; the purge that follows empties it."""
+        expired = 0
+        while True:
+            async with self._records.begin() as tx:
+                now = self._clock.now()
+                due = await tx.jobs.expired(now)
+                for job_id in due:
+                    await tombstone(tx, job_id, now)
+            if not due:
+                return expired
+            expired += len(due)
 
     async def _purge(self) -> int:
         """All that is due, a page at a time. Deleted jobs stay due for a while: each is looked at once a sweep.
@@ -110,8 +131,11 @@ class Upkeep:
             _remove_below(self._blobs, job.job_id, _CONTENT if job.state == "cancelled" else _MEDIA)
 
     async def _drop_uploads(self) -> int:
+        """What was begun long ago and is still being brought, part by part, is no rest of a dead process."""
         before = self._clock.now() - UPLOAD_KEPT_FOR
-        await asyncio.to_thread(self._blobs.abort_stale, before)
+        async with self._records.begin() as tx:
+            alive = await tx.jobs.uploads_since(before)
+        await asyncio.to_thread(self._blobs.abort_stale, before, lambda key: job_of(key) in alive)
         dropped = 0
         while True:
             async with self._records.begin() as tx:
@@ -119,10 +143,21 @@ class Upkeep:
             if not stale:
                 return dropped
             for job_id in stale:
-                await asyncio.to_thread(self._blobs.delete_prefix, job_prefix(job_id))
-                async with self._records.begin() as tx:
-                    await tx.jobs.drop_upload(job_id)
+                await self._give_up(job_id)
             dropped += len(stale)
+
+    async def _give_up(self, job_id: str) -> None:
+        """Of an upload that nothing was heard of for a day. Its job, if there is one that still awaits it, has failed."""
+        async with self._records.begin() as tx:
+            job = await tx.jobs.get(job_id)
+        if job is None:
+            await asyncio.to_thread(self._blobs.delete_prefix, job_prefix(job_id))
+        elif job.awaiting and not job.ended:
+            await self._endings.end(job_id, job.run, "failed", Fault("upload_expired"))
+            # the end has dropped the upload already: what cannot be removed now goes when the job is purged
+            await self.empty(job_id)
+        async with self._records.begin() as tx:
+            await tx.jobs.drop_upload(job_id)
 
     async def _reconcile(self) -> int:
         async with self._records.begin() as tx:
@@ -140,6 +175,14 @@ class Upkeep:
             await tx.families.forget(now)
             await tx.signing_keys.forget(now)
             return await tx.replays.forget(now - KEPT_FOR)
+
+
+async def tombstone(tx: Transaction, job_id: str, now: datetime) -> None:
+    """Nobody sees the job any more, and its webhooks stop. Its content is for a purge to remove."""
+    await tx.jobs.mark_deleted(job_id, now)
+    for delivery in await tx.hooks.of_job(job_id):
+        if delivery.state == "pending":
+            await tx.hooks.set_state(delivery.event_id, "stopped")
 
 
 def remove_content(blobs: Blobs, job_id: str) -> None:

@@ -167,6 +167,10 @@ class SqlJobs:
         query = select(uploads.c.job_id).where(uploads.c.began_at < before).order_by(uploads.c.began_at).limit(limit)
         return [row["job_id"] for row in await self._rows.all(query)]
 
+    async def uploads_since(self, moment: datetime) -> set[str]:
+        query = select(uploads.c.job_id).where(uploads.c.began_at >= moment)
+        return {row["job_id"] for row in await self._rows.all(query)}
+
     async def retry(self, job_id: str, now: datetime) -> Job | None:
         """What the recording is (source, length, language) stays known; what the run made of it is forgotten."""
         ended = update(jobs).where(
@@ -193,7 +197,10 @@ class SqlJobs:
 
     async def mark_deleted(self, job_id: str, now: datetime) -> None:
         standing = (jobs.c.job_id == job_id) & jobs.c.deleted_at.is_(None)
-        await self._rows.run(update(jobs).where(standing).values(deleted_at=now))
+        row = await self._rows.one(update(jobs).where(standing).values(deleted_at=now).returning(jobs.c.files_total))
+        if row is not None and row["files_total"] is not None:
+            files = (jobs.c.batch_id == job_id) & jobs.c.deleted_at.is_(None)
+            await self._rows.run(update(jobs).where(files).values(deleted_at=now))
 
     async def is_deleted(self, job_id: str) -> bool:
         alive = select(jobs.c.job_id).where(jobs.c.job_id == job_id, jobs.c.deleted_at.is_(None))

@@ -97,12 +97,13 @@ class FolderBlobs:
             _remove(path, self._unfinished)
         return sum(_remove(path, self._root) for _, path in _walk(self._root, prefix))
 
-    def abort_stale(self, older_than: datetime) -> int:
+    def abort_stale(self, older_than: datetime, spared: Callable[[str], bool] | None = None) -> int:
         """Remove unfinished objects that were begun before that moment. Age is that of the last write."""
         removed = 0
         for name, path in _walk(self._unfinished, ""):
             info = _info(name, path)
-            if info is not None and info.modified_at < older_than:
+            is_spared = spared is not None and spared(name.rpartition("/")[0])
+            if info is not None and info.modified_at < older_than and not is_spared:
                 removed += _remove(path, self._unfinished)
         return removed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -97,10 +97,11 @@ class MemoryBlobs:
                 del self._objects[key]
         return len(gone)
 
-    def abort_stale(self, older_than: datetime) -> int:
+    def abort_stale(self, older_than: datetime, spared: Callable[[str], bool] | None = None) -> int:
         """Remove unfinished objects that were begun before that moment."""
         with self._lock:
-            stale = [number for number, (_, begun_at) in self._open.items() if begun_at < older_than]
+            old = [(number, key) for number, (key, begun_at) in self._open.items() if begun_at < older_than]
+            stale = [number for number, key in old if spared is None or not spared(key)]
             for number in stale:
                 del self._open[number]
         return len(stale)

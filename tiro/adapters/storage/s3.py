@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -185,9 +185,9 @@ class S3Blobs:
                 batch = []
         return removed + (self._delete_batch(batch) if batch else 0)
 
-    def abort_stale(self, older_than: datetime) -> int:
+    def abort_stale(self, older_than: datetime, spared: Callable[[str], bool] | None = None) -> int:
         """Abort uploads that were begun before that moment; how many."""
-        return self._abort_uploads("", older_than)
+        return self._abort_uploads("", older_than, spared)
 
     def local_path(self, key: str) -> Path | None:
         """Nothing lies in a file of this machine."""
@@ -236,13 +236,16 @@ class S3Blobs:
             raise Transient("store_unavailable", "The blob store kept objects that it was told to remove.")
         return len(batch)
 
-    def _abort_uploads(self, prefix: str, older_than: datetime | None) -> int:
+    def _abort_uploads(
+        self, prefix: str, older_than: datetime | None, spared: Callable[[str], bool] | None = None
+    ) -> int:
         aborted = 0
         with faults():
             pages = self._client.get_paginator("list_multipart_uploads")
             for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix + prefix):
                 for upload in page.get("Uploads", ()):
-                    if older_than is None or upload["Initiated"] < older_than:
+                    is_spared = spared is not None and spared(upload["Key"].removeprefix(self._prefix))
+                    if (older_than is None or upload["Initiated"] < older_than) and not is_spared:
                         self._abort_upload(upload["Key"], upload["UploadId"])
                         aborted += 1
         return aborted
