@@ -39,16 +39,17 @@ def jobs() -> None:
 @jobs.command("list")
 @click.option("--status", type=click.Choice(get_args(JobState)), help="Only those in this state.")
 @click.option("--account", help="Only those of this account.")
+@click.option("--reference", metavar="ID", help="Only those that their owner calls so.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
 @data_option
 @json_option
-def list_jobs(status: str | None, account: str | None, limit: int, data: Path | None, *, as_json: bool) -> None:
+def list_jobs(data: Path | None, *, as_json: bool, **wishes: str | int | None) -> None:
     """Jobs, newest change first."""
 
     async def work(there: Reach) -> list[JobRow]:
         from api.admin.wire import JobRows
 
-        return (await there.get("/jobs", JobRows, status=status, account=account, limit=limit)).jobs
+        return (await there.get("/jobs", JobRows, **wishes)).jobs
 
     show_rows(reaching(data, work), _COLUMNS, as_json=as_json)
 

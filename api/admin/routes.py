@@ -130,6 +130,7 @@ class JobAdmin:
         cursor = query.get("cursor")
         found = await self._house.jobs.page(
             query.get("account"),
+            reference=query.get("reference"),
             state=_state(query.get("status")),
             changed_since=translate.since_of(query["since"]) if "since" in query else None,
             after=None if cursor is None else translate.after_of(cursor),

@@ -30,7 +30,7 @@ from tiro.model.ids import is_id
 from tiro.model.job import Job
 from tiro.model.ledger import Usage
 from tiro.model.plans import Plan
-from tiro.model.request import UploadedSource
+from tiro.model.request import AwaitedSource, ManifestSource, UploadedSource, UrlSource
 from tiro.model.wallet import Balance, WalletEntry
 from tiro.services.jobs import Progress
 from tiro.services.purses import terms_of
@@ -38,10 +38,13 @@ from tiro.services.purses import terms_of
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
+_SOURCES = {UploadedSource: "upload", UrlSource: "url", AwaitedSource: "awaited", ManifestSource: "manifest"}
+
+
 def job_row(job: Job, progress: Progress) -> JobRow:
     blob = job.source.blob if isinstance(job.source, UploadedSource) else None
     shown = {
-        "source": "url" if blob is None else "upload",
+        "source": _SOURCES[type(job.source)],
         "size_bytes": None if blob is None else blob.size_bytes,
         "progress": progress.progress,
         "eta_s": progress.eta_s,

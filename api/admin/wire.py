@@ -10,7 +10,8 @@ import msgspec
 PREFIX = "/_admin"
 """Below it:
 
-GET jobs?account&status&since&cursor&limit -> JobRows    GET jobs/{id} -> JobDetails    DELETE jobs/{id} -> JobRow | 204
+GET jobs?account&reference&status&since&cursor&limit -> JobRows
+GET jobs/{id} -> JobDetails    DELETE jobs/{id} -> JobRow | 204
 POST jobs/{id}/{cancel|retry|pause|resume} -> JobRow     POST jobs/{id}/reprioritize <- Priority -> JobRow
 GET keys?account -> KeyRows    POST keys <- KeyWish -> NewKeyRow    DELETE keys/{id} -> 204
 GET plans -> PlanRows    GET accounts -> AccountRows    POST accounts <- AccountWish -> AccountRow    GET accounts/{id} -> AccountRow
@@ -37,6 +38,7 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str
     account_id: str
     dialect: str
+    reference: str | None
     state: str
     stage: str
     run: int
@@ -46,7 +48,7 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None
     admitted: bool
     paused: bool
-    source: Literal["upload", "url"]
+    source: Literal["upload", "url", "awaited", "manifest"]
     size_bytes: int | None
     progress: float
     eta_s: float | None

@@ -71,6 +71,7 @@ class Jobs:
         account_id: str | None,
         *,
         dialect: str | None = None,
+        reference: str | None = None,
         state: JobState | None = None,
         changed_since: datetime | None = None,
         after: tuple[datetime, str] | None = None,
@@ -79,7 +80,13 @@ class Jobs:
         """Newest change first."""
         async with self._records.begin() as tx:
             return await tx.jobs.page(
-                account_id, dialect=dialect, state=state, changed_since=changed_since, after=after, limit=limit
+                account_id,
+                dialect=dialect,
+                reference=reference,
+                state=state,
+                changed_since=changed_since,
+                after=after,
+                limit=limit,
             )
 
     async def deliveries(self, job_id: str) -> list[tuple[Delivery, list[Attempt]]]:
