@@ -13,6 +13,7 @@ from api.dialects.transcribe.funds import Funds
 from api.dialects.transcribe.jobs import JobRoutes
 from api.dialects.transcribe.openapi import document
 from api.dialects.transcribe.sync import Sync
+from api.dialects.transcribe.webhook_keys import WebhookKeyRoutes
 from api.faces import Answer, Cors, Face, HttpRequest
 from api.identity import Identity
 from api.uploads import Uploads
@@ -29,7 +30,7 @@ def face(house: House, config: ApiConfig, identity: Identity, uploads: Uploads) 
     door = Door(identity, Limiter(house.records, house.clock), house.plans)
     jobs = JobRoutes(house, config, door)
     entrance = Entrance(door, Sync(house, config, uploads, jobs), jobs)
-    rooms = (entrance, jobs, Funds(house, config, door))
+    rooms = (entrance, jobs, Funds(house, config, door), WebhookKeyRoutes(house.signing))
     routes = tuple(route for room in rooms for route in room.handlers())
     return Face(PREFIXES, routes, answer, document, cors=Cors())
 

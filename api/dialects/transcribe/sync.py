@@ -11,7 +11,8 @@ from api.body import ClientGone, left
 from api.config import MIB, ApiConfig
 from api.dialects.transcribe import translate
 from api.dialects.transcribe.faults import fault_of, too_long
-from api.dialects.transcribe.jobs import JobRoutes
+from api.dialects.transcribe.jobs import DIALECT, JobRoutes
+from api.dialects.transcribe.jobs import LIMITS as OF_ANY_JOB
 from api.dialects.transcribe.options import options_of
 from api.dialects.transcribe.wire import SyncFields
 from api.faces import Answer, HttpRequest, file_answer, json_answer
@@ -80,14 +81,14 @@ class Sync:
         return Submission(
             job_id=upload.job_id,
             account=account,
-            dialect=translate.DIALECT,
+            dialect=DIALECT,
             options=options_of(fields, self._house.chain),
             file=upload.file,
             url=fields.url,
             webhook_url=fields.webhook_url,
             priority=AT_ONCE if waited_for else IN_TURN,
             reference=fields.reference_id,
-            limits=None if upload.file is None else LIMITS,
+            limits=OF_ANY_JOB if upload.file is None else LIMITS,
         )
 
     async def _handed_in(self, sent: Submission, fields: SyncFields, key: ApiKey) -> Job:
@@ -124,7 +125,7 @@ class Sync:
             return await self._jobs.shown(job)
         if job.state != "completed":
             raise fault_of(job)
-        document = DOCUMENTS[translate.DIALECT]
+        document = DOCUMENTS[DIALECT]
         transcript = await self._house.jobs.transcript(job)
         return file_answer(await asyncio.to_thread(document.single, job, transcript), document.media_type)
 

@@ -12,7 +12,6 @@ from tiro.model.job import Job
 from tiro.model.wallet import Balance
 from tiro.render.documents import dollars
 
-DIALECT = "transcribe"
 _BAD = "invalid_request_options"
 
 
