@@ -22,15 +22,15 @@ from tiro.services.line import Line, Superseded
 
 log = logging.getLogger("tiro.activities")
 
-_UNCOUNTED = {
+UNCOUNTED = {
     *("database_unavailable", "store_unavailable", "store_full", "temporal_unavailable"),
     *("scratch_full", "decoder_unavailable", "engine_busy", "engine_stopped", "fetch_under_way"),
 }
 """Our own rooms being away, full or at it already, or an engine with much to do, is nobody's input's fault: tried until that is over."""
 
-_NEXT = {"unsupported_language"}
+NEXT = {"unsupported_language"}
 """Of no use to try here again; the next engine of the chain may."""
-_USUAL = {"fetch_under_way", *_NEXT}
+_USUAL = {"fetch_under_way", *NEXT}
 """Nor is a run that waits for its own fetch ahead anybody's fault: no warning."""
 _THEIRS = (MediaRefused, SourceRefused, QuotaExceeded, FundsShort, Superseded)
 """The submitter's own, or nobody's."""
@@ -109,9 +109,9 @@ class _Translating(ActivityInboundInterceptor):
             log.error("%s: unexpected %s\n%s", _place(task), type(error).__name__, frames_of(error))
         if not told.passing:
             return told, True, benign
-        if told.code in _UNCOUNTED:
+        if told.code in UNCOUNTED:
             return told, False, benign
-        return told, told.code in _NEXT or await self._is_stale(task, told.code), benign
+        return told, told.code in NEXT or await self._is_stale(task, told.code), benign
 
     async def _is_stale(self, task: ExecuteActivityInput, code: str) -> bool:
         run = run_of(task)
