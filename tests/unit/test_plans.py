@@ -43,8 +43,24 @@ def _plans(read: Settings) -> dict[str, Plan]:
     return {plan.name: plan for plan in read.plans}
 
 
-def test_without_a_word_there_are_the_three_usual_plans(tmp_path: Path) -> None:
+def test_without_a_word_there_are_the_usual_plans(tmp_path: Path) -> None:
     assert _read(tmp_path).plans == DEFAULT_PLANS
+
+
+@pytest.mark.promise("T29", "T30", "T31", "T44")
+def test_free_is_for_trying_and_the_others_pay_as_they_go() -> None:
+    """Keys, requests a minute, price and starting credit."""
+    assert {
+        name: (plan.max_keys, plan.requests_minute, plan.micros_per_hour, plan.starting_credit_micros)
+        for name, plan in USUAL.items()
+    } == {
+        "free": (5, 10, 150_000, 5_000_000),
+        "payg": (5, 300, 150_000, 0),
+        "pro": (20, 300, 150_000, 0),
+        "business": (20, 300, 150_000, 0),
+    }
+    payg = USUAL["payg"]
+    assert (payg.minutes_month, payg.overage_micros_per_minute, payg.max_jobs) == (0, 40_000, 20)
 
 
 def test_a_field_that_is_named_changes_and_the_others_stay(tmp_path: Path) -> None:
@@ -54,8 +70,10 @@ def test_a_field_that_is_named_changes_and_the_others_stay(tmp_path: Path) -> No
 
 def test_a_new_plan_stands_beside_the_usual_ones(tmp_path: Path) -> None:
     plans = _plans(_read(tmp_path, GOLD))
-    assert plans.keys() == {"free", "pro", "business", "gold"}
-    assert (plans["gold"].minutes_month, plans["gold"].weight, plans["gold"].max_keys) == (None, 2.5, 20)
+    assert plans.keys() == {"free", "payg", "pro", "business", "gold"}
+    gold = plans["gold"]
+    assert (gold.minutes_month, gold.weight, gold.max_keys) == (None, 2.5, 20)
+    assert (gold.micros_per_hour, gold.requests_minute, gold.starting_credit_micros) == (150_000, 300, 0)
 
 
 def test_none_takes_minutes_and_overage_away_from_a_usual_plan(tmp_path: Path) -> None:
@@ -81,6 +99,8 @@ def test_a_process_without_a_data_folder_names_a_file(tmp_path: Path) -> None:
         ('[plans.free]\nmax_jobs = "many"\n', "max_jobs"),
         ('[plans.free]\nmax_jobs = "none"\n', "max_jobs"),
         ("[plans.pro]\noverage_micros_per_minute = -1\n", "overage_micros_per_minute"),
+        ("[plans.pro]\nmicros_per_hour = -1\n", "micros_per_hour"),
+        ("[plans.pro]\nrequests_minute = 0\n", "requests_minute"),
         ("[plans.pro]\nweight = 0\n", "weight"),
         ('[plans.free]\nname = "other"\n', "plans.free.name"),
         ('[plans."Gold plan"]\nmax_jobs = 1\n', "Gold plan"),

@@ -223,4 +223,23 @@ async def test_engines_and_plans_that_are_not_there_are_a_400(api: Api) -> None:
         assert (refused.status_code, trouble.error, trouble.extras) == (400, "unknown_engine", {"param": "engines"})
         assert "scripted" in trouble.message
         plans = msgspec.json.decode((await admin.get("/plans")).content, type=wire.PlanRows).plans
-        assert [(plan.name, plan.accounts) for plan in plans] == [("free", 0), ("pro", 0), ("business", 1)]
+        assert [(plan.name, plan.accounts) for plan in plans] == [
+            ("free", 0), ("payg", 0), ("pro", 0), ("business", 1),
+        ]  # fmt: skip
+
+
+async def test_a_wallet_is_credited_and_its_ledger_shown(api: Api) -> None:
+    """With what there is to say against an amount."""
+    async with api.admin() as admin:
+        path = f"/accounts/{api.account.account_id}"
+        told = await admin.post(f"{path}/credit", json={"amount_micros": 5_000_000, "note": "sorry"})
+        row = msgspec.json.decode(told.content, type=wire.WalletRow)
+        assert (told.status_code, row.balance_micros, row.held_micros) == (200, 5_000_000, 0)
+        usage = msgspec.json.decode((await admin.get(f"{path}/usage")).content, type=wire.UsageRow)
+        assert usage.balance_micros == 5_000_000
+        lines = msgspec.json.decode((await admin.get(f"{path}/ledger")).content, type=wire.LedgerRows).entries
+        assert [(line.kind, line.amount_micros, line.note) for line in lines] == [("credit", 5_000_000, "sorry")]
+        for wish in ({"amount_micros": 0}, {"amount_micros": 10**13}, {"amount_micros": 1.5}, {}):
+            assert (await admin.post(f"{path}/credit", json=wish)).status_code == 400
+        assert (await admin.get(f"{path}/ledger?limit=0")).status_code == 400
+        assert (await admin.get("/accounts/acct_x/ledger")).status_code == 404

@@ -36,6 +36,9 @@ weight = 1.0
 """
 
 
+NOBODY = {"free": 0, "payg": 0, "pro": 0, "business": 0}
+
+
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     shell = Shell(tmp_path)
@@ -68,6 +71,7 @@ def _within(shell: Shell, work: Callable[[Transaction], Awaitable[Any]]) -> Any:
         ("--suspend", "--restore", "suspended", False),
         ("--keep-audio", "--no-keep-audio", "keep_audio", False),
         ("--rotate-refresh", "--no-rotate-refresh", "rotate_refresh", False),
+        ("--self-topup=on", "--self-topup=off", "self_topup", False),
     ],
 )
 def test_a_switch_is_turned_on_and_off_and_leaves_the_others_alone(
@@ -111,12 +115,12 @@ def test_plans_of_the_settings_are_listed_with_who_is_on_them(shell: Shell, acco
     shell.environ["TIRO_PLANS"] = str(tmp_path / "plans.toml")
     shell.run("accounts", "plan", account, "gold")
     told = {row["name"]: row for row in shell.told("accounts", "plans")}
-    assert {name: row["accounts"] for name, row in told.items()} == {"free": 0, "pro": 0, "business": 0, "gold": 1}
+    assert {name: row["accounts"] for name, row in told.items()} == {**NOBODY, "gold": 1}
     assert (told["gold"]["minutes_month"], told["gold"]["overage_micros_per_minute"]) == (10, 50_000)
     assert (told["business"]["max_jobs"], told["free"]["overage_micros_per_minute"]) == (50, None)
     assert shell.told("accounts", "usage", account)["quota_s"] == 600
     said = shell.run("accounts", "plan", account, "silver", expect=1).output
-    assert "There is no plan 'silver'; there are free, pro, business, gold." in said
+    assert "There is no plan 'silver'; there are free, payg, pro, business, gold." in said
 
 
 @pytest.mark.promise("J20")
@@ -158,6 +162,8 @@ def test_usage_tells_minutes_and_money_of_a_month(shell: Shell, account: str) ->
         "overage_used_s": 90,
         "overage_held_s": 30,
         "overage_micros": 60_000,
+        "balance_micros": 0,
+        "held_micros": 0,
     }
     assert shell.told("accounts", "usage", account, "--month", "2020-01")["used_s"] == 0
 
