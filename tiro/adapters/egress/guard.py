@@ -55,6 +55,9 @@ class Guard:
 
         Raises SourceRefused; reasons: malformed_url, url_too_long, scheme, credentials, forbidden_address.
         """
+        return self._parsed(url, max_chars).copy_with(fragment=None)
+
+    def _parsed(self, url: str, max_chars: int) -> httpx2.URL:
         if len(url) > max_chars:
             raise SourceRefused("url_too_long")
         if _UNSEEN.search(url):
@@ -70,13 +73,13 @@ class Guard:
         if parsed.port is not None and not 0 < parsed.port < 65536:
             raise SourceRefused("malformed_url")
         self._check_parsed(parsed)
-        return parsed.copy_with(fragment=None)
+        return parsed
 
     def check(self, url: str, resolve_s: float | None = None, max_chars: int = MAX_URL_CHARS) -> None:
         """Like `parse`; `resolve_s` also asks the resolver, for that long. A name nobody can resolve now is not refused for it,
         unless the scheme is http, which needs to be allowed.
         """
-        parsed = self.parse(url, max_chars)
+        parsed = self._parsed(url, max_chars)
         plain = parsed.scheme == "http"
         if _literal(parsed.host) is not None or not (plain or resolve_s):
             return
