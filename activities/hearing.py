@@ -1,20 +1,30 @@
-"""How an engine is asked about a span: every window of its speech, and again where it stayed silent; and what language that was."""
+"""How an engine is asked about a span: every window of its speech, or of all of it, and again where it stayed silent."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
-from tiro.model.heard import believed
+import numpy as np
+
+from tiro.model.heard import believed, credible
 from tiro.model.media import SAMPLE_RATE_HZ, Span
 from tiro.model.speech import EngineOptions, Heard, HeardSegment, HeardWord, Part
-from tiro.model.windows import Interval, covered_s, cut, pack, place, uncovered
+from tiro.model.windows import Interval, covered_s, cut, cut_all, pack, place, uncovered
 from tiro.ports import Engine, Samples, Urgency
 
+AUDIBLE_PEAK = 1e-3
+"""Under about -60 dBFS there is nothing to hear."""
 
-async def hear(engine: Engine, span: Span, samples: Samples, options: EngineOptions, urgency: Urgency) -> Part:
-    """All windows of a span; speech that stayed without words is decoded again, alone."""
-    windows = cut(span, engine.max_window_s)
+
+async def hear(
+    engine: Engine, span: Span, samples: Samples, options: EngineOptions, urgency: Urgency, *, vad: bool = True
+) -> Part:
+    """All windows of a span; speech that stayed without words is decoded again, alone.
+
+    `vad` False: not only speech is heard; of what is heard beside it, only what can be believed is kept.
+    """
+    windows = (cut if vad else cut_all)(span, engine.max_window_s)
     asked = [samples_of(samples, span, window) for window in windows]
     heard = believed(await engine.transcribe(asked, options, urgency), windows)
     segments = [segment for answer, window in zip(heard, windows, strict=True) for segment in place(answer, window)]
@@ -25,6 +35,8 @@ async def hear(engine: Engine, span: Span, samples: Samples, options: EngineOpti
         (answer,) = believed(await engine.transcribe(asked, options, urgency), [window])
         segments += _without_doubles(place(answer, window), missed)
     segments.sort(key=lambda segment: (segment.start_s, segment.end_s))
+    if not vad:
+        segments = credible(segments, span.speech, lambda one: _audible(samples_of(samples, span, one)))
     covered = covered_s(span.speech, _words(segments))
     return Part(
         index=span.index,
@@ -58,6 +70,10 @@ def samples_of(samples: Samples, span: Span, window: Interval) -> Samples:
     first = round((window[0] - span.start_s) * SAMPLE_RATE_HZ)
     last = round((window[1] - span.start_s) * SAMPLE_RATE_HZ)
     return samples[max(0, first) : last]
+
+
+def _audible(samples: Samples) -> bool:
+    return bool(np.abs(samples).max(initial=0.0) >= AUDIBLE_PEAK)
 
 
 def _language_of(heard: Sequence[Heard]) -> str | None:

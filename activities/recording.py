@@ -100,7 +100,7 @@ class Recording:
                 layout=plan.layout,
                 decoded_s=plan.decoded_s,
                 speech_s=plan.speech_s,
-                spans=tuple(span.index for span in plan.spans if span.speech),
+                spans=plan.to_hear(job.options.vad),
             )
 
     async def _existing_plan(self, job: Job) -> SpanPlan | None:
@@ -110,8 +110,9 @@ class Recording:
         return msgspec.json.decode(await self._threads.run(self._blobs.get, key), type=SpanPlan)
 
     def _plan_id(self, job: Job) -> str:
-        """Names one way of cutting: two versions of a decoder may cut differently, and their parts must not be mixed."""
-        return sha256(f"{self._preparer.version}|{job.options.diarize}".encode()).hexdigest()[:16]
+        """Names one way of cutting and hearing: two versions of a decoder may cut differently, and their parts must not be mixed."""
+        way = f"{self._preparer.version}|{job.options.diarize}" + ("" if job.options.vad else "|all")
+        return sha256(way.encode()).hexdigest()[:16]
 
     async def _prepare(self, job: Job, announce_from_s: float) -> SpanPlan:
         plan_id = self._plan_id(job)
@@ -140,9 +141,9 @@ class Recording:
         return await self._store_plan(job, _plan(plan_id, spans, end, probe))
 
     async def _announce(self, job: Job, plan_id: str, spans: Sequence[Span], told: int) -> int:
-        """Tell the workflow of spans that are final and have speech; how many spans are told now."""
+        """Tell the workflow of spans that are final and to be heard; how many spans are told now."""
         for span in spans[told:]:
-            if span.speech:
+            if span.speech or not job.options.vad:
                 await self._orchestrator.announce_span(job.job_id, job.run, plan_id, span.index)
         return len(spans)
 

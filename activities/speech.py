@@ -90,7 +90,7 @@ class Speech:
             prompt=job.options.prompt,
             vocabulary=job.options.vocabulary,
         )
-        part = await hear(engine, span, samples, options, Urgency(task.job_id, task.priority))
+        part = await hear(engine, span, samples, options, Urgency(task.job_id, task.priority), vad=job.options.vad)
         key = part_key(task.job_id, task.plan, task.engine, index)
         ref = await self._threads.run(self._blobs.put, key, msgspec.json.encode(part), "application/json")
         await self._line.keep(task.job_id, task.run, ref)

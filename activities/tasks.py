@@ -36,7 +36,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     decoded_s: float
     speech_s: float
     spans: tuple[int, ...]
-    """Indexes of the spans with speech; the others need no engine."""
+    """Indexes of the spans to be heard: those with speech, unless all are; the others need no engine."""
 
 
 class IngestTask(msgspec.Struct, frozen=True):

@@ -1,13 +1,19 @@
-"""Can an engine's answer be believed? One per window, times and confidences that are numbers, text that any file can carry."""
+"""Can an engine's answer be believed? One per window, times that are numbers, text that files can carry; in silence what is certain."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tiro.model.errors import Transient
 from tiro.model.speech import Heard, HeardSegment, HeardWord
 
+Interval = tuple[float, float]
+
+CERTAIN = 0.7
+"""Confidence."""
+NEAR_S = 0.2
+"""Speech is taken to reach so far: its soft ends are heard late and lost early."""
 _ALLOWANCE = 10_000
 _PER_SECOND = 1_000
 """Characters and pieces that an answer may have: some fifty times what a person says."""
@@ -26,6 +32,31 @@ def believed(answers: Sequence[Heard], windows: Sequence[tuple[float, float]]) -
         if _size(answer) > _ALLOWANCE + _PER_SECOND * (end_s - start_s):
             raise Transient("engine_error", "The engine heard more than anybody can say.")
     return [Heard(tuple(map(_segment, one.segments)), one.language, one.language_probability) for one in answers]
+
+
+def credible(
+    segments: Sequence[HeardSegment], speech: Sequence[Interval], audible: Callable[[Interval], bool]
+) -> list[HeardSegment]:
+    """Of what was heard in a span, speech or not: all that touches its speech; elsewhere what the engine is sure of.
+
+    Engines make up sentences in noise and silence. Certain is what it says with a confidence of `CERTAIN`, over a sound that is one (`audible`), and not a second time in the same words.
+    """
+    kept: list[HeardSegment] = []
+    beside: set[str] = set()
+    for segment in segments:
+        if _touches(segment, speech):
+            kept.append(segment)
+            continue
+        text = segment.text.strip().casefold()
+        if segment.confidence >= CERTAIN and text not in beside and audible((segment.start_s, segment.end_s)):
+            kept.append(segment)
+            beside.add(text)
+    return kept
+
+
+def _touches(segment: HeardSegment, speech: Sequence[Interval]) -> bool:
+    places = [(word.start_s + word.end_s) / 2 for word in segment.words] or [(segment.start_s + segment.end_s) / 2]
+    return any(start_s - NEAR_S <= at_s <= end_s + NEAR_S for at_s in places for start_s, end_s in speech)
 
 
 def _size(answer: Heard) -> int:

@@ -14,11 +14,15 @@ Layout = Literal["mono", "channels"]
 
 
 class MediaLimits(msgspec.Struct, frozen=True):
-    """What a recording may cost: seconds of audio, bytes, and wall seconds for the decoder."""
+    """What a recording may cost: seconds of audio, bytes, and wall seconds for the decoder.
+
+    `moving_pictures` False: an MP4 or MOV that has any is refused; an attached picture does not move.
+    """
 
     max_duration_s: float
     max_bytes: int
     deadline_s: float = 3600.0
+    moving_pictures: bool = True
 
 
 class MediaProbe(msgspec.Struct, frozen=True):
@@ -57,6 +61,10 @@ class SpanPlan(msgspec.Struct, frozen=True):
     damaged_packets: int = 0
     warnings: tuple[str, ...] = ()
     probe: MediaProbe | None = None
+
+    def to_hear(self, vad: bool) -> tuple[int, ...]:
+        """Indexes of the spans that an engine is asked about: those with speech, or all."""
+        return tuple(span.index for span in self.spans if span.speech or not vad)
 
     @property
     def speech_s(self) -> float:

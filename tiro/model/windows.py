@@ -31,14 +31,18 @@ def cut(span: Span, max_window_s: float) -> list[Interval]:
 
 def pack(speech: Sequence[Interval], bounds: Interval, max_window_s: float) -> list[Interval]:
     """As `cut`, for any intervals inside `bounds`; `uncovered` speech is packed again with this."""
-    limit_s = max_window_s - _SLACK_S
-    windows: list[Interval] = []
-    for start_s, end_s in _pieces(_padded(sorted(speech), bounds), limit_s):
-        if windows and end_s - windows[-1][0] <= limit_s:
-            windows[-1] = (windows[-1][0], end_s)
-        else:
-            windows.append((start_s, end_s))
-    return windows
+    return _fitted(_padded(sorted(speech), bounds), max_window_s - _SLACK_S)
+
+
+def cut_all(span: Span, max_window_s: float) -> list[Interval]:
+    """Windows <= `max_window_s` that hold the whole span, speech or not, without a gap; cut as far from speech as may be."""
+    tiles: list[Interval] = []
+    at_s = span.start_s
+    for start_s, end_s in _padded(sorted(span.speech), (span.start_s, span.end_s)):
+        tiles += [(at_s, start_s), (start_s, end_s)]
+        at_s = end_s
+    tiles.append((at_s, span.end_s))
+    return _fitted([tile for tile in tiles if tile[0] < tile[1]], max_window_s - _SLACK_S)
 
 
 def place(heard: Heard, window: Interval) -> tuple[HeardSegment, ...]:
@@ -70,6 +74,17 @@ def covered_s(speech: Sequence[Interval], words: Iterable[HeardWord], min_gap_s:
     """Seconds of speech that carry words; a pause shorter than `min_gap_s` between words counts as covered."""
     whole_s = sum(end_s - start_s for start_s, end_s in _merged(speech))
     return whole_s - sum(end_s - start_s for start_s, end_s in uncovered(speech, words, min_gap_s))
+
+
+def _fitted(intervals: Iterable[Interval], limit_s: float) -> list[Interval]:
+    """As few windows as these, in order, make."""
+    windows: list[Interval] = []
+    for start_s, end_s in _pieces(intervals, limit_s):
+        if windows and end_s - windows[-1][0] <= limit_s:
+            windows[-1] = (windows[-1][0], end_s)
+        else:
+            windows.append((start_s, end_s))
+    return windows
 
 
 def _merged(intervals: Iterable[Interval]) -> list[Interval]:

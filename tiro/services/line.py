@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
+
 from tiro.model.blob import BlobRef
 from tiro.model.errors import Permanent
 from tiro.model.job import Job, JobPatch
@@ -66,9 +68,12 @@ class Line:
         return job
 
     async def limits(self, job: Job) -> MediaLimits:
-        """The job's own caps, else the plan's as they are now."""
-        if job.limits is not None:
-            return job.limits
+        """The job's own caps, else the plan's as they are now; and what it may be made of."""
+        caps = job.limits or await self._caps_of_plan(job)
+        moving = caps.moving_pictures and job.options.moving_pictures
+        return msgspec.structs.replace(caps, moving_pictures=moving)
+
+    async def _caps_of_plan(self, job: Job) -> MediaLimits:
         async with self._records.begin() as tx:
             account = await tx.accounts.get(job.account_id)
         if account is None:
@@ -110,7 +115,7 @@ class Line:
         patch = JobPatch(
             plan=plan.plan,
             decoded_s=plan.decoded_s,
-            spans_total=sum(1 for span in plan.spans if span.speech),
+            spans_total=len(plan.to_hear(job.options.vad)),
             warnings=plan.warnings,
         )
         async with self._records.begin() as tx:

@@ -121,6 +121,7 @@ class Decoders:
             probe_only=probe_only,
             cpu_s=_LEAST_CPU_S + math.ceil(files * limits.max_duration_s * _CPU_SHARE),
             memory_bytes=_MEMORY_BYTES,
+            moving_pictures=limits.moving_pictures,
         )
 
     @contextlib.contextmanager

@@ -40,6 +40,8 @@ _MAGIC = (
     b"riff",
 )
 _BOXES = {b"ftyp", b"moov", b"wide", b"mdat"}
+_MOVIES = "mov"
+"""What libavformat calls MP4, MOV and their family."""
 _BARE_BYTES = 128
 """A known beginning with no more than this behind it is a header without a recording."""
 _SHORTEST_SAMPLES = 512
@@ -90,6 +92,8 @@ def decode(descriptor: int, order: Order, emit: Callable[[Frame], None]) -> None
         stream, tracks = _track(container)
         probe = _probe(container, stream, source)
         check(probe.sample_rate_hz, probe.channels)
+        if probe.has_video and probe.container == _MOVIES and not order.moving_pictures:
+            raise MediaRefused("unsupported_format")
         emit(probe)
         if not order.probe_only:
             warnings = ["other_tracks_ignored"] * (tracks > 1) + ["length_field_ignored"] * source.riff.understates

@@ -38,6 +38,7 @@ class Order(msgspec.Struct, frozen=True, tag="order"):
     probe_only: bool
     cpu_s: int
     memory_bytes: int
+    moving_pictures: bool = True
 
 
 class Kill(msgspec.Struct, frozen=True, tag="kill"):
