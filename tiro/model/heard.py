@@ -39,7 +39,8 @@ def credible(
 ) -> list[HeardSegment]:
     """Of what was heard in a span, speech or not: all that touches its speech; elsewhere what the engine is sure of.
 
-    Engines make up sentences in noise and silence. Certain is what it says with a confidence of `CERTAIN`, over a sound that is one (`audible`), and not a second time in the same words.
+    Engines make up sentences in noise and silence. Believed there is what is said with a confidence of `CERTAIN`, over a sound that is one
+    (`audible`), and not a second time in the same words.
     """
     kept: list[HeardSegment] = []
     beside: set[str] = set()
