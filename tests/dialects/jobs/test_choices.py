@@ -128,7 +128,7 @@ def test_a_look_lasts_two_seconds_at_most() -> None:
 @pytest.mark.promise("J19", "J20")
 def test_the_plans_are_those_that_are_documented() -> None:
     """Sizes in powers of two, durations, slots, minutes and the price of a minute beyond: the table, row by row."""
-    rows = re.findall(r"^\| (free|pro|business) \| (.*) \|$", DOCS, re.MULTILINE)
+    rows = re.findall(r"^\| (free|payg|pro|business) \| (.*) \|$", DOCS, re.MULTILINE)
     shown = {name: [cell.strip() for cell in rest.split("|")] for name, rest in rows}
     assert list(shown) == [plan.name for plan in DEFAULT_PLANS]
     for plan in DEFAULT_PLANS:
@@ -142,7 +142,7 @@ def test_the_plans_are_those_that_are_documented() -> None:
             f"{plan.minutes_month:,}",
             "-" if price is None else f"${price / 1_000_000:.2f} a minute",
         ]
-    assert [plan.max_bytes for plan in DEFAULT_PLANS] == [104_857_600, 2_147_483_648, 5_368_709_120]
+    assert [plan.max_bytes for plan in DEFAULT_PLANS] == [104_857_600, 2 * GIB, 2_147_483_648, 5_368_709_120]
 
 
 @pytest.mark.promise("J19")
