@@ -38,7 +38,11 @@ async def make_site(
 
     yield make
     for site in sites:
-        await site.close()
+        try:
+            if not site.spoiled:
+                await site.check_agrees()
+        finally:
+            await site.close()
 
 
 @pytest.fixture

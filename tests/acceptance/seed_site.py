@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tests.acceptance.seed_client import Client, Receiver
-from tests.acceptance.up import Up, environ, run, told
+from tests.acceptance.up import Up, check_agrees, environ, run, told
 from tests.servers.scripted_http import Visit
 from tests.stubs.hosted_engines import KEY, AssemblyAiStub
 
@@ -109,5 +109,6 @@ def seed_site(folder: Path) -> Iterator[SeedSite]:
         up = Up(folder / "data", environ(folder / "data", **settings))
         try:
             yield SeedSite(up, primary)
+            check_agrees(folder / "data")
         finally:
             up.end()

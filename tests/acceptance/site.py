@@ -67,6 +67,8 @@ class Site:
         self.core: Core
         self.account: Account
         self.key = ""
+        self.spoiled = False
+        """By the test, on purpose: it need not agree in the end."""
 
     async def open(self) -> None:
         self.sink.start()
@@ -265,6 +267,11 @@ class Site:
         check_deliveries(sent, await self.house.accounts.webhook_secret(job.account_id))
         for history in await self.histories(job_id):
             check_history(history)
+
+    async def check_agrees(self) -> None:
+        """Database, Temporal, store and ledgers say the same, whatever was killed and whatever is still under way."""
+        audited = await self.house.audit.look()
+        assert (audited.findings, audited.unchecked) == ((), {}), self.processes.logs
 
 
 def check_history(history: WorkflowHistory) -> None:

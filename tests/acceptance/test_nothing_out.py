@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.up import ROOT, Up, tiro
+from tests.acceptance.up import ROOT, Up, check_agrees, tiro
 from tests.stubs.islander import FORMATS
 
 WORDS = Path(__file__).parents[1] / "data" / "whisper-words"
@@ -96,6 +96,7 @@ def up(island: Island, tmp_path: Path) -> Iterator[Up]:
     up = Up(data, settings, island.inside)
     try:
         yield up
+        check_agrees(data)
     finally:
         up.end()
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.acceptance.up import ROOT, STOP_S, Up, environ, processes, run, tiro, told
+from tests.acceptance.up import ROOT, STOP_S, Up, check_agrees, environ, processes, run, tiro, told
 from tests.media_builder import numbered, wav
 
 pytestmark = pytest.mark.timeout(240)
@@ -38,8 +38,11 @@ def start_up(data: Path) -> Iterator[StartUp]:
         return started[-1]
 
     yield start
-    for one in started:
-        one.end()
+    try:
+        check_agrees(data)
+    finally:
+        for one in started:
+            one.end()
 
 
 @pytest.fixture

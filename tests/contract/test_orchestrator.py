@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 from temporalio.client import Client, WorkflowFailureError
@@ -74,6 +76,18 @@ async def test_a_run_brings_the_weight_of_its_account(temporal_client: Client) -
     assert (priority.fairness_key, priority.fairness_weight, priority.priority_key) == ("acct_1", 3.0, 3)
 
 
+async def test_what_is_under_way_can_be_listed(temporal_client: Client) -> None:
+    """Batches too, and fetches not; visibility takes a moment."""
+    orchestrator = TemporalOrchestrator(temporal_client, patience_s=10)
+    await orchestrator.start_transcription(LAUNCH)
+    await orchestrator.start_fetch(LAUNCH)
+    await orchestrator.start_batch(msgspec.structs.replace(LAUNCH, job_id="job_2", run=3))
+    async with asyncio.timeout(30):
+        while len(found := await orchestrator.under_way()) < 2:
+            await asyncio.sleep(0.05)
+    assert sorted(found) == [("job_1", 1), ("job_2", 3)]
+
+
 async def test_runs_of_one_job_are_told_apart(orchestrator: Orchestrator) -> None:
     """A retry is the next run."""
     await orchestrator.start_transcription(LAUNCH)
@@ -118,8 +132,10 @@ async def test_cancel_reaches_the_fetch_ahead_of_a_run_that_has_not_begun(tempor
 
 async def test_a_delivery_is_started_once(orchestrator: Orchestrator) -> None:
     """By the workflow of the job and by the relay, whichever comes first."""
+    assert not await orchestrator.is_delivering("evt_1")
     await orchestrator.start_delivery(DELIVERY, DeliveryTask("evt_1", (0.0,)))
     await orchestrator.start_delivery(DELIVERY, DeliveryTask("evt_1", (0.0,)))
+    assert await orchestrator.is_delivering("evt_1")
 
 
 async def test_cancelling_what_is_gone_is_no_error(orchestrator: Orchestrator) -> None:
@@ -148,7 +164,13 @@ async def test_a_server_that_is_away_is_transient_and_soon_known() -> None:
     """A refused server takes the client ten seconds; nobody here waits that long."""
     client = await connect(TemporalAccess(f"127.0.0.1:{free_port()}"))
     away = TemporalOrchestrator(client, patience_s=0.3)
-    calls: list[Any] = [away.start_transcription(LAUNCH), away.cancel("job_1", 1), away.is_running("job_1", 1)]
+    calls: list[Any] = [
+        away.start_transcription(LAUNCH),
+        away.cancel("job_1", 1),
+        away.is_running("job_1", 1),
+        away.is_delivering("evt_1"),
+        away.under_way(),
+    ]
     for call in calls:
         with pytest.raises(Transient) as refused:
             await call
