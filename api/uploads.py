@@ -18,7 +18,7 @@ from tiro.model.errors import MediaRefused, NotFound, TiroError
 from tiro.model.job import Job
 from tiro.model.media import MediaLimits, MediaProbe
 from tiro.model.replay import Replay
-from tiro.model.request import JobOptions, JobRequest, Source, UploadedSource
+from tiro.model.request import JobOptions, JobRequest, Source, UploadedSource, narrowed
 from tiro.ports import BlobWriter
 from tiro.services.house import House
 from tiro.services.replays import Once
@@ -129,7 +129,8 @@ class Uploads:
     async def _source(self, sent: Submission) -> tuple[Source, float | None]:
         """Where the recording is, and how long it claims to be."""
         if sent.file is not None:
-            return UploadedSource(sent.file), await self.glance(sent.file, sent.account, sent.limits)
+            limits = narrowed(sent.limits or self._caps(sent.account), sent.options)
+            return UploadedSource(sent.file), await self.glance(sent.file, sent.account, limits)
         assert sent.url is not None
         await self._house.intake.check_source_url(sent.url)
         return self._house.intake.seal_url(sent.url), None
@@ -145,8 +146,7 @@ class Uploads:
         path = self._house.blobs.local_path(blob.key)
         if path is None or blob.size_bytes > self._limits.glance_bytes:
             return None
-        plan, stop = self._house.plans.of(account), threading.Event()
-        caps = limits or MediaLimits(max_duration_s=float(plan.max_duration_s), max_bytes=plan.max_bytes)
+        caps, stop = limits or self._caps(account), threading.Event()
         looking = asyncio.ensure_future(asyncio.to_thread(self._house.preparer.glance, path, caps, stop))
         try:
             await asyncio.wait([looking], timeout=self._limits.glance_s)
@@ -155,6 +155,10 @@ class Uploads:
             stop.set()
         found = (await asyncio.gather(looking, return_exceptions=True))[0]
         return None if late else _claim(found)
+
+    def _caps(self, account: Account) -> MediaLimits:
+        plan = self._house.plans.of(account)
+        return MediaLimits(max_duration_s=float(plan.max_duration_s), max_bytes=plan.max_bytes)
 
 
 def _claim(found: MediaProbe | BaseException) -> float | None:

@@ -34,6 +34,12 @@ class JobOptions(msgspec.Struct, frozen=True):
     """False: an MP4 or MOV whose video is more than an attached picture is refused."""
 
 
+def narrowed(limits: MediaLimits, options: JobOptions) -> MediaLimits:
+    """The limits of a recording that is to be transcribed so."""
+    moving = limits.moving_pictures and options.moving_pictures
+    return msgspec.structs.replace(limits, moving_pictures=moving)
+
+
 class UploadedSource(msgspec.Struct, frozen=True, tag="upload"):
     """The bytes are in the blob store already."""
 

@@ -14,7 +14,7 @@ from tiro.model.ledger import billable_seconds
 from tiro.model.media import MediaLimits, SpanPlan
 from tiro.model.pace import Hearing
 from tiro.model.plans import Plans
-from tiro.model.request import UrlSource
+from tiro.model.request import UrlSource, narrowed
 from tiro.model.speech import EngineFacts
 from tiro.ports import Blobs, Clock, Records, Vault
 from tiro.services.billing import Billing
@@ -69,9 +69,7 @@ class Line:
 
     async def limits(self, job: Job) -> MediaLimits:
         """The job's own caps, else the plan's as they are now; and what it may be made of."""
-        caps = job.limits or await self._caps_of_plan(job)
-        moving = caps.moving_pictures and job.options.moving_pictures
-        return msgspec.structs.replace(caps, moving_pictures=moving)
+        return narrowed(job.limits or await self._caps_of_plan(job), job.options)
 
     async def _caps_of_plan(self, job: Job) -> MediaLimits:
         async with self._records.begin() as tx:
