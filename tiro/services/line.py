@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import msgspec
-
 from tiro.model.blob import BlobRef
 from tiro.model.errors import Permanent
 from tiro.model.job import Job, JobPatch
