@@ -34,9 +34,9 @@ class Waits:
         self._shared: dict[str, _Shared] = {}
 
     @property
-    def jobs(self) -> int:
-        """How many jobs are waited for."""
-        return len(self._shared)
+    def waiting(self) -> dict[str, int]:
+        """Job -> how many wait for it here."""
+        return {job_id: shared.waiters for job_id, shared in self._shared.items()}
 
     async def ended(self, job: Job, within_s: float) -> Job:
         """The job (no batch) as it ended, or after so long as it stands. Raises NotFound `job_not_found` when it is deleted meanwhile."""

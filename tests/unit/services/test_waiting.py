@@ -73,7 +73,7 @@ async def _running(desk: Desk) -> Job:
 
 async def _nobody_waits(waits: Waits) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while waits.jobs or [task for task in asyncio.all_tasks() if task.get_name().startswith("wait ")]:
+        while waits.waiting or [task for task in asyncio.all_tasks() if task.get_name().startswith("wait ")]:
             await asyncio.sleep(0)
 
 
@@ -83,7 +83,7 @@ async def test_many_wait_by_one_question(desk: Desk) -> None:
     waits, _ = _waits(desk, temporal)
     callers = [asyncio.create_task(waits.ended(job, PATIENCE_S)) for _ in range(200)]
     await temporal.asked_once.wait()
-    assert (waits.jobs, temporal.asked) == (1, 1)
+    assert (waits.waiting, temporal.asked) == ({job.job_id: 200}, 1)
     await desk.endings.end(job.job_id, 1, "cancelled")
     temporal.finished.set()
     assert {ended.state for ended in await asyncio.gather(*callers)} == {"cancelled"}
@@ -173,7 +173,7 @@ async def test_who_goes_away_stops_nothing_for_the_others(desk: Desk) -> None:
     await temporal.asked_once.wait()
     first.cancel()
     await asyncio.wait([first])
-    assert (waits.jobs, temporal.asking) == (1, 1)
+    assert (waits.waiting, temporal.asking) == ({job.job_id: 1}, 1)
     second.cancel()
     await asyncio.wait([second])
     await _nobody_waits(waits)
