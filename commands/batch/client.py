@@ -181,13 +181,13 @@ async def slice_of(file: Path, start: int, size_bytes: int) -> AsyncIterator[byt
 
 
 def _described(entry: Entry) -> dict[str, object]:
-    """A file keeps its name to itself: only its kind may help."""
+    """A file keeps its name to itself."""
     told: dict[str, object] = {"reference_id": entry.reference}
     if entry.language:
         told["language"] = entry.language
     if entry.file is None:
         return {**told, "url": entry.url}
-    return {**told, "size_bytes": entry.size_bytes, "filename": f"recording{entry.file.suffix.lower()}"}
+    return {**told, "size_bytes": entry.size_bytes}
 
 
 def _refusal(answer: httpx2.Response) -> Refused:

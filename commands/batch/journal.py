@@ -39,15 +39,6 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
     job_id: str
 
 
-class Part(msgspec.Struct, frozen=True, tag="part"):
-    """A part of a large file has come there."""
-
-    ask: str
-    reference: str
-    number: int
-    etag: str
-
-
 class Brought(msgspec.Struct, frozen=True, tag="brought"):
     """A file has come there whole."""
 
@@ -80,7 +71,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     status: str
 
 
-Line = Begun | Asked | Created | Part | Brought | Started | Result | Ended
+Line = Begun | Asked | Created | Brought | Started | Result | Ended
 _LASTING = Begun | Asked | Created | Started | Ended
 """Lines that reach the disk before anything else happens."""
 _READER = msgspec.json.Decoder(Line)
@@ -92,7 +83,6 @@ class Handover(msgspec.Struct):
     ask: str
     stamps: dict[str, str]
     job_id: str | None = None
-    etags: dict[str, dict[int, str]] = msgspec.field(default_factory=dict)
     brought: set[str] = msgspec.field(default_factory=set)
     started: bool = False
     status: str | None = None
@@ -170,8 +160,6 @@ class Journal:
                 self.handovers[line.ask] = Handover(line.ask, line.stamps)
             case Created():
                 self.handovers[line.ask].job_id = line.job_id
-            case Part():
-                self.handovers[line.ask].etags.setdefault(line.reference, {})[line.number] = line.etag
             case Brought():
                 self.handovers[line.ask].brought.add(line.reference)
             case Started():

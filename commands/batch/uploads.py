@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec import UNSET
 
 from api.dialects.transcribe.jobs_wire import FileUpload, Upload
 from commands.batch.client import BatchClient, Refused, slice_of
-from commands.batch.journal import Brought, Handover, Journal, Part, Result
+from commands.batch.journal import Brought, Handover, Journal, Result
 from commands.batch.manifest import Entry
 
 _AT_ONCE = 4
@@ -71,20 +72,20 @@ class Uploads:
         if upload.type != "multipart":
             headers = upload.headers or {}
             size = entry.size_bytes
-            await self._client.put(str(upload.url), headers, size, lambda: slice_of(file, 0, size))
+            await self._client.put(str(upload.url), headers, size, partial(slice_of, file, 0, size))
             return
         await self._in_parts(entry, file, upload)
 
     async def _in_parts(self, entry: Entry, file: Path, upload: Upload) -> None:
-        """Only those that the server still wants; their marks, with those of an earlier call, put the file together."""
+        """One after the other, then put together by what each answer called it."""
         assert upload.part_size is not UNSET
         assert upload.parts is not UNSET
+        etags = {}
         for part in upload.parts:
             start = (part.part_number - 1) * upload.part_size
             size = min(upload.part_size, entry.size_bytes - start)
-            etag = await self._client.put(part.url, {}, size, lambda at=start, n=size: slice_of(file, at, n))  # type: ignore[misc]  # mypy does not infer defaults of a lambda
-            self._journal.add(Part(self._handover.ask, entry.reference, part.part_number, etag))
-        etags = self._handover.etags.get(entry.reference, {})
+            piece = partial(slice_of, file, start, size)
+            etags[part.part_number] = await self._client.put(part.url, {}, size, piece)
         await self._client.assemble(str(upload.complete_url), etags)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from commands.batch.journal import Asked, Brought, Ended, Journal, Part, Result
+from commands.batch.journal import Asked, Brought, Ended, Journal, Result
 from commands.batch.places import HIDDEN, NotWritten
 from commands.batch.plan import MOST_BYTES, MOST_FILES, Plan, plan_of, stamp_of
 from commands.batch.report import report_of
@@ -83,14 +83,13 @@ def test_the_last_handover_of_a_recording_counts_whatever_an_earlier_one_still_s
     assert planned(tmp_path, A) == (["a"], [], [], [])
 
 
-def test_what_was_brought_and_its_parts_are_known_later(tmp_path: Path) -> None:
+def test_what_was_brought_is_known_later(tmp_path: Path) -> None:
     with Journal(tmp_path).held() as journal:
         hand_over(journal, "1", A, B, started=False)
         journal.add(Brought("1", "a"))
-        journal.add(Part("1", "b", 2, '"two"'))
     with Journal(tmp_path).held() as journal:
         (handover,) = journal.handovers.values()
-        assert (handover.brought, handover.etags, handover.started) == ({"a"}, {"b": {2: '"two"'}}, False)
+        assert (handover.brought, handover.started) == ({"a"}, False)
 
 
 def test_a_line_that_was_not_written_to_its_end_was_not_written(tmp_path: Path) -> None:
