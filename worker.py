@@ -16,9 +16,13 @@ import click
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.batch import BatchFlow
 from activities.delivery import Delivering
 from activities.faults import Faults
+from activities.files import Files
 from activities.flow import Flow
+from activities.pack_speech import PackSpeech
+from activities.packs import Packs
 from activities.recording import Recording
 from activities.speech import Speech
 from activities.threads import Threads
@@ -131,19 +135,29 @@ class Workers:
             case "control":
                 flow = Flow(core.line, core.endings, core.upkeep, self._spans_in_flight())
                 writing = Writing(core.line, core.blobs, core.endings, threads)
+                batch = BatchFlow(
+                    core.line, core.batch_line, core.endings, core.blobs, threads, self._spans_in_flight()
+                )
+                files = Files(core.line, core.batch_line, core.blobs, core.orchestrator, threads)
                 return [
                     flow.begin, flow.note, flow.settle, flow.sweep,
                     writing.merge, writing.publish, writing.finish,
+                    batch.begin_batch, batch.check_manifest, batch.finish_page, batch.finish_batch,
+                    files.open_files, files.await_file, files.close_file,
                 ]  # fmt: skip
             case "media":
                 recording = Recording(
                     core.line, core.blobs, core.fetcher, machines.preparer, core.orchestrator, threads,
                     machines.scratch,
                 )  # fmt: skip
-                return [recording.fetch, recording.fetch_ahead, recording.ingest]
+                packs = Packs(
+                    core.line, core.batch_line, core.blobs, core.fetcher, machines.preparer, threads, machines.scratch
+                )
+                return [recording.fetch, recording.fetch_ahead, recording.ingest, packs.ingest_pack]
             case "speech":
                 speech = Speech(core.line, core.blobs, machines.preparer, machines.engines, threads)
-                return [speech.detect, speech.transcribe]
+                packed = PackSpeech(core.line, core.batch_line, core.blobs, machines.engines, threads)
+                return [speech.detect, speech.transcribe, packed.transcribe_pack]
             case "voices":
                 return [
                     Voices(core.line, core.blobs, machines.preparer, machines.mixed, machines.separate, threads).diarize

@@ -99,7 +99,7 @@ class _Translating(ActivityInboundInterceptor):
     async def _told(self, error: Exception, task: ExecuteActivityInput) -> tuple[Told, bool, bool]:
         """(what is told, non-retryable, benign)."""
         if isinstance(error, TiroError):
-            told = Told(error.code, error.again, error.extras.get("reason"), _plain(error.extras))
+            told = Told(error.code, error.again, error.extras.get("reason"), plain(error.extras))
             benign = isinstance(error, _THEIRS) or told.code in _USUAL
             level = logging.INFO if benign else logging.WARNING
             log.log(level, "%s: %s (%s)", _place(task), error.code, type(error).__name__)
@@ -152,7 +152,8 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], Reported))
 
 
-def _plain(extras: dict[str, Any]) -> dict[str, str | int | float | bool | None]:
+def plain(extras: dict[str, Any]) -> dict[str, str | int | float | bool | None]:
+    """Those that may travel."""
     return {name: value for name, value in extras.items() if isinstance(value, str | int | float | bool | None)}
 
 

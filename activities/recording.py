@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import msgspec
 from temporalio import activity
 
 from activities.heartbeat import beating
+from activities.sources import Sources
 from activities.tasks import IngestTask, Prepared, Run
 from activities.threads import Threads
 from tiro.model.blob import BlobRef, plan_key, source_key, span_audio_key, span_record_key
@@ -47,7 +45,7 @@ class Recording:
         self._preparer = preparer
         self._orchestrator = orchestrator
         self._threads = threads
-        self._scratch = scratch
+        self._sources = Sources(blobs, threads, scratch)
 
     @activity.defn(name="fetch")
     async def fetch(self, task: Run) -> None:
@@ -121,8 +119,8 @@ class Recording:
         told = 0
         probe: MediaProbe | None = None
         end: PreparedEnd | None = None
-        async with self._source_folder() as folder:
-            path = await self._threads.run(self._local_source, job.job_id, folder)
+        async with self._sources.folder() as folder:
+            path = await self._threads.run(self._sources.local, job.job_id, folder)
             async with contextlib.aclosing(
                 self._threads.iterate(lambda stop: self._preparer.prepare(path, limits, job.options.diarize, stop))
             ) as steps:
@@ -138,7 +136,7 @@ class Recording:
                         case MediaProbe():
                             probe = step
         assert end is not None
-        return await self._store_plan(job, _plan(plan_id, spans, end, probe))
+        return await self._store_plan(job, plan_of(plan_id, spans, end, probe))
 
     async def _announce(self, job: Job, plan_id: str, spans: Sequence[Span], told: int) -> int:
         """Tell the workflow of spans that are final and to be heard; how many spans are told now."""
@@ -167,31 +165,8 @@ class Recording:
         )
         return plan
 
-    @contextlib.asynccontextmanager
-    async def _source_folder(self) -> AsyncIterator[Path]:
-        """A folder in scratch, gone at the end; removing gigabytes takes a while, so a thread does it."""
-        folder = Path(tempfile.mkdtemp(prefix="ingest-", dir=self._scratch))
-        try:
-            yield folder
-        finally:
-            await self._threads.run(partial(shutil.rmtree, folder, ignore_errors=True))
 
-    def _local_source(self, job_id: str, folder: Path) -> Path:
-        """The source as a file: straight from a folder store, else copied once."""
-        key = source_key(job_id)
-        local = self._blobs.local_path(key)
-        if local is not None:
-            return local
-        copy = folder / "source"
-        try:
-            with self._blobs.open(key) as incoming, copy.open("wb") as outgoing:
-                shutil.copyfileobj(incoming, outgoing, 1 << 20)
-        except OSError as error:
-            raise Transient("scratch_full", "The recording could not be copied.") from error
-        return copy
-
-
-def _plan(plan_id: str, spans: list[Span], end: PreparedEnd, probe: MediaProbe | None) -> SpanPlan:
+def plan_of(plan_id: str, spans: list[Span], end: PreparedEnd, probe: MediaProbe | None) -> SpanPlan:
     return SpanPlan(
         plan=plan_id,
         layout=end.layout,

@@ -36,6 +36,7 @@ from tiro.model.speech import EngineFacts
 from tiro.ports import Blobs, Clock, Courier, Diarizer, Engine, Fetcher, Ids, Orchestrator, Preparer, Records, Vault
 from tiro.services.accounts import Accounts
 from tiro.services.audit import Audit
+from tiro.services.batch_line import BatchLine
 from tiro.services.batches import Batches
 from tiro.services.dispatch import Dispatch
 from tiro.services.ending import Endings
@@ -134,6 +135,7 @@ def build_house(settings: Settings, orchestrator: Orchestrator, clock: Clock | N
         endings=endings,
         dispatch=Dispatch(records, orchestrator, endings, plans, clock),
         line=Line(records, blobs, vault, clock, plans, on.chain),
+        batch_line=BatchLine(records, clock, plans, endings),
         hooks=Hooks(records, blobs, vault, on.courier, clock, signing),
         signing=signing,
         uploads=_uploads(settings, on, intake, endings),

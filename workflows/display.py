@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 
@@ -26,4 +28,30 @@ def details(board: Board) -> str:
         ("engine", board.engine or "not chosen yet"),
         ("priority", str(board.priority)),
     )
+    return _table(rows)
+
+
+class BatchBoard(msgspec.Struct, frozen=True):
+    """Where a batch stands. `pages_left`: pages with something to do that have not come to their end."""
+
+    stage: str
+    files: int
+    pages: int
+    pages_left: int
+    paused: bool
+    priority: int
+
+
+def batch_details(board: BatchBoard) -> str:
+    """As `details`."""
+    rows = (
+        ("stage", board.stage + (" (paused)" if board.paused else "")),
+        ("files", str(board.files)),
+        ("pages", f"{board.pages - board.pages_left} of {board.pages}"),
+        ("priority", str(board.priority)),
+    )
+    return _table(rows)
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])

@@ -1,7 +1,8 @@
-"""What follows the end of a run: its marks for those who search, and a delivery that goes on by itself."""
+"""How a run ends, and what follows: its marks for those who search, and a delivery that goes on by itself."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from temporalio import workflow
@@ -9,8 +10,19 @@ from temporalio.common import Priority, SearchAttributeUpdate
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.tasks import SettledAs
+    from activities.flow import Flow
+    from activities.tasks import SettledAs, SettleTask
     from tiro.adapters.temporal import names
+    from workflows.stations import run_station
+
+
+async def settle(task: SettleTask) -> SettledAs:
+    """End the run; one that is being ended ends as it was going to, though it be cancelled meanwhile."""
+    settling = asyncio.create_task(run_station(Flow.settle, task))
+    try:
+        return await asyncio.shield(settling)
+    except asyncio.CancelledError:
+        return await settling
 
 
 def mark_end(settled: SettledAs) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from workflows.batch import Batch
 from workflows.delivery import Delivery
 from workflows.fetch import Fetch
+from workflows.page import Page
 from workflows.transcription import Transcription
 from workflows.upkeep import Upkeep
 
-WORKFLOWS: list[type] = [Transcription, Fetch, Delivery, Upkeep]
+WORKFLOWS: list[type] = [Transcription, Batch, Page, Fetch, Delivery, Upkeep]
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:

@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from tiro.model.job import Outcome, Stage
     from tiro.ports import Launch
     from workflows.display import Board, details
-    from workflows.ending import deliver, mark_end
+    from workflows.ending import deliver, mark_end, settle
     from workflows.stations import fan_out, run_station, together, told_of
 
 PACK_S = 300.0
@@ -265,11 +265,7 @@ class Transcription:
             reason=reason,
             extras=extras or {},
         )
-        settling = asyncio.create_task(run_station(Flow.settle, task))
-        try:
-            return await asyncio.shield(settling)
-        except asyncio.CancelledError:
-            return await settling  # a run that is being ended ends as it was going to
+        return await settle(task)
 
     async def _after(self, settled: SettledAs) -> None:
         self._look("ended")

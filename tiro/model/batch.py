@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -75,62 +75,59 @@ class BatchFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """Of a batch: files completed and failed in all, and the billable seconds of all that are completed; of one run: billable seconds
-    that are prepared or completed, and completed."""
+    """Of a batch: files completed and failed in all; of one run: billable seconds that are prepared or completed, and completed."""
 
     completed: int
     failed: int
     prepared_s: int
     completed_s: int
-    billed_s: int = 0
-
-
-class Found(msgspec.Struct, frozen=True):
-    """What the store holds of a batch that is to begin: bytes of recordings by the index of their file."""
-
-    sizes: dict[int, int]
-
-    @property
-    def total_bytes(self) -> int:
-        """Of all recordings that are there, brought or fetched before."""
-        return sum(self.sizes.values())
 
 
 def fault_of(
-    index: ManifestIndex, entries: Sequence[ManifestEntry], found: Found, completed: Container[int]
+    index: ManifestIndex, entries: Sequence[ManifestEntry], sizes: Mapping[int, int], completed: Container[int]
 ) -> str | None:
-    """Why this batch cannot begin, or None. Of files that are completed nothing is asked any more."""
+    """Why this batch cannot begin, or None. `sizes`: bytes of the recordings that are there. What is completed need not be there."""
     if index.declared_files not in {None, index.files}:
         return "file_count_mismatch"
     brought = [entry for entry in entries if entry.sealed_url is None and entry.index not in completed]
-    if any(entry.index not in found.sizes for entry in brought):
+    if any(entry.index not in sizes for entry in brought):
         return "file_missing"
-    if any(entry.size_bytes not in {None, found.sizes[entry.index]} for entry in brought):
+    if any(entry.size_bytes not in {None, sizes[entry.index]} for entry in brought):
         return "file_size_mismatch"
-    if not _adds_up(index, entries, found, completed):
+    if not _adds_up(index, entries, sizes, completed):
         return "total_size_mismatch"
-    return "batch_too_large" if found.total_bytes > MAX_BYTES else None
+    return "batch_too_large" if sum(sizes.values()) > MAX_BYTES else None
 
 
-def _adds_up(index: ManifestIndex, entries: Sequence[ManifestEntry], found: Found, completed: Container[int]) -> bool:
+def _adds_up(
+    index: ManifestIndex, entries: Sequence[ManifestEntry], sizes: Mapping[int, int], completed: Container[int]
+) -> bool:
     """Whether the whole has the size that was declared, as far as the sizes of what is still to be fetched are known."""
     if index.declared_bytes is None or any(entry.index in completed for entry in entries):
         return True
-    sizes = [entry.size_bytes if entry.sealed_url is not None else found.sizes[entry.index] for entry in entries]
-    known = sum(size for size in sizes if size is not None)
-    return known <= index.declared_bytes if None in sizes else known == index.declared_bytes
+    told = [entry.size_bytes if entry.sealed_url is not None else sizes[entry.index] for entry in entries]
+    known = sum(size for size in told if size is not None)
+    return known <= index.declared_bytes if None in told else known == index.declared_bytes
 
 
-def end_of(files: Sequence[BatchFile]) -> str | None:
-    """Why a batch whose files all have an end failed, or None: one that is completed is enough.
+def end_of(files: Sequence[BatchFile]) -> tuple[str, str | None] | None:
+    """Why a batch whose files all have an end failed (code and reason), or None: one that is completed is enough.
 
     `no_usable_file` when all were refused for what they are, else what most of them failed of.
     """
     if any(file.state == "completed" for file in files):
         return None
+    if all(file.error_code == "invalid_audio" for file in files):
+        return "no_usable_file", None
     codes = Counter(file.error_code or "transient_error" for file in files)
-    code = codes.most_common(1)[0][0] if codes else "transient_error"
-    return "no_usable_file" if code == "invalid_audio" and len(codes) == 1 else code
+    code = codes.most_common(1)[0][0]
+    reasons = Counter(file.error_reason for file in files if file.error_code == code)
+    return code, reasons.most_common(1)[0][0] if reasons else None
+
+
+def page_files(page: int, files: int) -> range:
+    """The indexes of a page of a batch of so many files."""
+    return range(page * PAGE_FILES, min((page + 1) * PAGE_FILES, files))
 
 
 def pages_of(files: int) -> int:

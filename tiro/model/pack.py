@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Generic, TypeVar
 
-from tiro.model.batch import PAGE_FILES
+from tiro.model.batch import page_files
 
 PACK_FILES = 25
 PACK_S = 300.0
@@ -37,9 +37,9 @@ class Packing(Generic[T]):
 
 def chunks_of(page: int, files: int) -> Iterator[tuple[int, ...]]:
     """The files of a page, as they are asked for together. `files`: of the whole batch."""
-    last = min((page + 1) * PAGE_FILES, files)
-    for first in range(page * PAGE_FILES, last, PACK_FILES):
-        yield tuple(range(first, min(first + PACK_FILES, last)))
+    all_of_them = page_files(page, files)
+    for first in range(0, len(all_of_them), PACK_FILES):
+        yield tuple(all_of_them[first : first + PACK_FILES])
 
 
 def pack_name(run: int, files: Sequence[int], way: str) -> str:

@@ -12,6 +12,7 @@ from tiro.model.speech import EngineFacts
 from tiro.ports import Blobs, Clock, Courier, Fetcher, Ids, Orchestrator, Preparer, Records, Vault
 from tiro.services.accounts import Accounts
 from tiro.services.audit import Audit
+from tiro.services.batch_line import BatchLine
 from tiro.services.batches import Batches
 from tiro.services.dispatch import Dispatch
 from tiro.services.ending import Endings
@@ -71,6 +72,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     endings: Endings
     dispatch: Dispatch
     line: Line
+    batch_line: BatchLine
     hooks: Hooks
     signing: Signing
     passes: Passes

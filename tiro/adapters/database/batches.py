@@ -11,7 +11,6 @@ from tiro.adapters.database.tables import batch_files as files
 from tiro.adapters.database.tables import jobs
 from tiro.model.batch import BatchFile, Tally
 
-
 _END = ("state", "pack", "error_code", "error_reason")
 
 
@@ -63,9 +62,6 @@ class SqlBatches:
                 count("failed").label("failed"),  # type: ignore[attr-defined]
                 seconds("prepared", "completed").label("prepared_s"),  # type: ignore[attr-defined]
                 seconds("completed").label("completed_s"),  # type: ignore[attr-defined]
-                func.coalesce(func.sum(case((files.c.state == "completed", files.c.seconds), else_=0)), 0).label(
-                    "billed_s"
-                ),
             ).where(files.c.job_id == job_id)
         )
         assert row is not None

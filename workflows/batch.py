@@ -1,0 +1,229 @@
+"""The way of a batch: begin, check what was handed in, then its pages beside each other; at last one document, settle, deliver."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
+
+import msgspec
+from temporalio import workflow
+from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.exceptions import (
+    ApplicationError,
+    ChildWorkflowError,
+    TemporalError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
+
+with workflow.unsafe.imports_passed_through():
+    from activities.batch import PAGES_IN_FLIGHT, BatchFlow
+    from activities.batch_tasks import BatchBrief, CheckedManifest, PageEnd, PageTask
+    from activities.faults import Told
+    from activities.flow import Flow
+    from activities.tasks import Run, SettledAs, SettleTask
+    from tiro.adapters.temporal import names
+    from tiro.model.batch import MAX_BYTES, pages_of
+    from tiro.model.job import Outcome, Stage
+    from tiro.ports import Launch
+    from workflows.display import BatchBoard, batch_details
+    from workflows.ending import deliver, mark_end, settle
+    from workflows.page import Page
+    from workflows.stations import fan_out, run_station, told_of
+    from workflows.transcription import Finished
+
+
+@workflow.defn(name="Batch")
+class Batch:
+    """One run of one batch. Its history holds ids, numbers and codes only."""
+
+    @workflow.init
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch  # an update may come before `run` begins
+        self._paused = False
+        self._priority: int | None = None
+        self._stage: Stage = "queued"
+        self._brief: BatchBrief | None = None
+        self._bytes = 0
+        self._left: set[int] = set()
+        self._pages: dict[int, workflow.ChildWorkflowHandle[Any, PageEnd]] = {}
+
+    @workflow.run
+    async def run(self, launch: Launch) -> Finished:
+        """Ends with settle, whatever happened; a cancelled run cleans up and stays cancelled."""
+        try:
+            brief = await run_station(BatchFlow.begin_batch, Run(launch.job_id, launch.run))
+            if brief is None:
+                return Finished(launch.job_id, "superseded")
+            settled = await self._stations(brief)
+        except BaseException as error:
+            if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
+                await self._after(await self._settle("cancelled"))
+                raise asyncio.CancelledError from None  # a page's own cancellation would fail the run
+            told = told_of(error)
+            if told is None:
+                raise
+            settled = await self._settle("cancelled" if told.code == "superseded" else "failed", told)
+        await self._after(settled)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return Finished(launch.job_id, settled.outcome)
+
+    # --- what may come in while it runs --------------------------------------------------------------------------
+
+    @workflow.update(name="pause", description="schedule no further files")
+    async def pause(self) -> None:
+        """What is under way is finished; nothing new begins, in no page."""
+        await self._steer("pause", paused=True)
+
+    @workflow.update(name="resume", description="go on after pause")
+    async def resume(self) -> None:
+        """Go on."""
+        await self._steer("resume", paused=False)
+
+    @workflow.update(name="reprioritize", description="1 (first) to 5: for what is not yet scheduled")
+    async def reprioritize(self, priority: int) -> None:
+        """Takes effect with the next stations that are scheduled."""
+        self._priority = priority
+        await self._tell("reprioritize", priority)
+
+    @reprioritize.validator
+    def _check_priority(self, priority: int) -> None:
+        if not 1 <= priority <= 5:
+            raise ValueError("a priority is 1 to 5")
+
+    @workflow.query(name="progress", description="stage, pages, and why it waits")
+    def progress(self) -> dict[str, str | int | float | bool | None]:
+        """For operators and the command line."""
+        board: dict[str, str | int | float | bool | None] = msgspec.to_builtins(self._board())
+        return board
+
+    async def _steer(self, signal: str, *, paused: bool) -> None:
+        self._paused = paused
+        self._look(self._stage)
+        await self._tell(signal)
+        await run_station(Flow.note, Run(self._launch.job_id, self._launch.run), self._stage, self._paused)
+
+    async def _tell(self, signal: str, *args: Any) -> None:
+        """All pages under way; one that has just ended needs it no more."""
+        for handle in list(self._pages.values()):
+            try:
+                await handle.signal(signal, args=list(args))
+            except TemporalError as gone:
+                workflow.logger.debug("a page was not told: %s", type(gone).__name__)
+
+    # --- the stations -------------------------------------------------------------------------------------------------
+
+    async def _stations(self, brief: BatchBrief) -> SettledAs:
+        self._brief = brief
+        self._look("preparing")
+        checked = await run_station(BatchFlow.check_manifest, self._launch, priority=self._urgency())
+        self._bytes = checked.known_bytes
+        self._left = set(checked.pages)
+        self._look("transcribing")
+        await fan_out(self._works(brief, checked), PAGES_IN_FLIGHT)
+        self._look("publishing")
+        return await run_station(BatchFlow.finish_batch, Run(self._launch.job_id, self._launch.run))
+
+    async def _works(self, brief: BatchBrief, checked: CheckedManifest) -> AsyncIterator[Awaitable[None]]:
+        for page in checked.pages:
+            await workflow.wait_condition(lambda: not self._paused)
+            yield self._page(brief, page)
+
+    async def _page(self, brief: BatchBrief, page: int) -> None:
+        try:
+            self._pages[page] = await self._start(brief, page)
+            end = await self._pages[page]
+        except WorkflowAlreadyStartedError:
+            raise _ending(Told("transient_error", passing=False, reason="reset")) from None
+        except ChildWorkflowError as error:
+            if is_cancelled_exception(error):
+                raise
+            raise _ending(Told("transient_error", passing=False, reason="lost")) from None
+        finally:
+            self._pages.pop(page, None)
+        self._bytes += end.fetched_bytes
+        if end.fault is not None:
+            raise _ending(end.fault)
+        if self._bytes > MAX_BYTES:
+            raise _ending(Told("batch_too_large", passing=False))
+        self._left.discard(page)
+        self._look(self._stage)
+
+    async def _start(self, brief: BatchBrief, page: int) -> workflow.ChildWorkflowHandle[Any, PageEnd]:
+        launch = self._launch
+        task = PageTask(
+            job_id=launch.job_id,
+            run=launch.run,
+            account_id=launch.account_id,
+            dialect=launch.dialect,
+            weight=launch.weight,
+            priority=self._priority or launch.priority,
+            page=page,
+            files=brief.files,
+            engines=brief.engines,
+            width=brief.page_width,
+            room_bytes=max(0, MAX_BYTES - self._bytes),
+            paused=self._paused,
+        )
+        return await workflow.start_child_workflow(
+            Page.run,
+            task,
+            id=names.page_workflow_id(launch.job_id, launch.run, page),
+            task_queue=names.CONTROL,
+            parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            priority=self._urgency() or Priority.default,
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(names.ACCOUNT, launch.account_id),
+                    SearchAttributePair(names.DIALECT, launch.dialect),
+                    SearchAttributePair(names.BATCH, launch.job_id),
+                ]
+            ),
+            static_summary=f"page {page}",
+        )
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    async def _settle(self, outcome: Outcome, told: Told | None = None) -> SettledAs:
+        return await settle(
+            SettleTask(
+                job_id=self._launch.job_id,
+                run=self._launch.run,
+                outcome=outcome,
+                code=told.code if told and outcome == "failed" else None,
+                reason=told.reason if told and outcome == "failed" else None,
+                extras=told.extras if told and outcome == "failed" else {},
+            )
+        )
+
+    async def _after(self, settled: SettledAs) -> None:
+        self._look("ended")
+        mark_end(settled)
+        await deliver(settled)
+
+    # --- what is shown ------------------------------------------------------------------------------------------------
+
+    def _look(self, stage: Stage) -> None:
+        self._stage = stage
+        workflow.set_current_details(batch_details(self._board()))
+
+    def _board(self) -> BatchBoard:
+        files = self._brief.files if self._brief else 0
+        return BatchBoard(
+            stage=self._stage,
+            files=files,
+            pages=pages_of(files),
+            pages_left=len(self._left),
+            paused=self._paused,
+            priority=self._priority or self._launch.priority,
+        )
+
+    def _urgency(self) -> Priority | None:
+        return None if self._priority is None else Priority(priority_key=self._priority)
+
+
+def _ending(told: Told) -> ApplicationError:
+    """What ends the whole batch, as an activity would say it."""
+    return ApplicationError(told.code, msgspec.to_builtins(told), type=told.code, non_retryable=True)
