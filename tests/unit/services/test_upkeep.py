@@ -25,10 +25,15 @@ MEDIA = tuple(
         blob.plan_key("job_1", "plan"),
         blob.part_key("job_1", "plan", "first", 0),
         blob.turns_key("job_1", "plan", "acoustic"),
+        blob.pack_audio_key("job_1", "pack"),
+        blob.source_key(blob.file_id("job_1", 7)),
     )
 )
-RESULTS = ("transcript.json", "results/transcript.txt")
-KEPT_KEYS = {"transcript_key", "result_key", "event_key"}
+RESULTS = ("heard/pack.json", "pages/0000.json", "transcript.json", "results/transcript.txt")
+KEPT_KEYS = {"transcript_key", "result_key", "event_key", "pack_result_key", "page_document_key", "document_key"} | {
+    "manifest_key",
+    "manifest_page_key",
+}
 AN_HOUR_S = 3600.0
 
 
@@ -74,7 +79,7 @@ async def test_however_a_job_ends_nothing_of_its_sound_is_left_nor_begun(desk: D
 def test_no_kind_of_content_is_forgotten_here() -> None:
     """A new name below a job is either purged, and then in MEDIA, or kept by intent."""
     named = {name for name in vars(blob) if name.endswith("_key")}
-    purged = {"source_key", "span_audio_key", "span_record_key", "plan_key", "part_key", "turns_key"}
+    purged = {"source_key", "span_audio_key", "span_record_key", "plan_key", "part_key", "turns_key", "pack_audio_key"}
     assert named == purged | KEPT_KEYS
 
 
@@ -273,7 +278,7 @@ async def test_a_store_that_is_away_keeps_no_lost_run_in_its_slot(desk: Desk, mo
     desk.orchestrator.launched.clear()
     desk.clock.step(LOST_AFTER.total_seconds() + 1)
 
-    def away(before: datetime) -> int:
+    def away(before: datetime, spared: object) -> int:
         raise Transient("store_unavailable", "The blob store is away.")
 
     monkeypatch.setattr(desk.blobs, "abort_stale", away)
