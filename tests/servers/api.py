@@ -167,7 +167,7 @@ async def apis(tmp_path: Path, api_database: Path) -> AsyncIterator[ApiMaker]:
             folder.mkdir()
             (folder / "tiro.db").write_bytes(api_database.read_bytes())
             orchestrator = RecordedOrchestrator()
-            house = change(build_house(_settings(folder, environ or {}), orchestrator, clock))
+            house = change(build_house(house_settings(folder, environ or {}), orchestrator, clock))
             account = await house.accounts.create("first", plan, unmetered=unmetered)
             key = (await house.accounts.create_key(account.account_id, "test")).text
             config = ApiConfig(
@@ -196,7 +196,8 @@ async def lasting_api(tmp_path_factory: pytest.TempPathFactory, api_database: Pa
         yield await make()
 
 
-def _settings(folder: Path, environ: Mapping[str, str]) -> Any:
+def house_settings(folder: Path, environ: Mapping[str, str]) -> Any:
+    """Of a house whose database, store and scratch lie in a folder."""
     return read(
         {
             "TIRO_DATABASE_URL": f"sqlite:///{folder / 'tiro.db'}",
