@@ -43,14 +43,14 @@ class AuditAdmin:
         self._running: Running | None = None
 
     def handlers(self) -> list[tuple[Callable[..., HTTPRouteHandler], str, Callable[..., Awaitable[Answer]]]]:
-        return [(post, "/audits", self.begin), (get, "/audits/{number:int}", self.show)]
+        return [(post, "/audits", self.begin), (get, "/audits/{number:str}", self.show)]
 
     async def begin(self, request: HttpRequest) -> Answer:
         if self._running is None or self._running.task.done():
             self._running = Running(self._audit, next(self._numbers))
         return json_answer(AuditRow(number=self._running.number, done=False, compared={}), status=202)
 
-    async def show(self, request: HttpRequest, number: FromPath[int]) -> Answer:
-        if self._running is None or self._running.number != number:
+    async def show(self, request: HttpRequest, number: FromPath[str]) -> Answer:
+        if self._running is None or str(self._running.number) != number:
             raise NotFound("not_found", "There is no such audit; another has followed it.")
         return json_answer(self._running.row())

@@ -243,3 +243,25 @@ async def test_a_wallet_is_credited_and_its_ledger_shown(api: Api) -> None:
             assert (await admin.post(f"{path}/credit", json=wish)).status_code == 400
         assert (await admin.get(f"{path}/ledger?limit=0")).status_code == 400
         assert (await admin.get("/accounts/acct_x/ledger")).status_code == 404
+
+
+async def test_an_audit_is_begun_once_and_looked_at_until_it_is_done(api: Api) -> None:
+    """Who asks meanwhile is told of the one that is under way; the next has another number."""
+    await api.submit()
+    async with api.admin() as admin:
+        begun, joined = await admin.post("/audits"), await admin.post("/audits")
+        assert (begun.status_code, begun.content) == (202, joined.content)
+        number = msgspec.json.decode(begun.content, type=wire.AuditRow).number
+        row = await _audited(admin, number)
+        assert (row.findings, row.unchecked, row.compared["jobs"]) == ([], {}, 1)
+        again = msgspec.json.decode((await admin.post("/audits")).content, type=wire.AuditRow)
+        assert again.number == number + 1
+        assert (await admin.get(f"/audits/{number}")).status_code == 404
+        await _audited(admin, again.number)
+
+
+async def _audited(admin: httpx2.AsyncClient, number: int) -> wire.AuditRow:
+    while True:
+        row = msgspec.json.decode((await admin.get(f"/audits/{number}")).content, type=wire.AuditRow)
+        if row.done:
+            return row

@@ -34,7 +34,7 @@ def _refused(*words: str, **environ: str) -> str:
 
 def test_the_promised_commands_are_there() -> None:
     promised = {
-        "up", "serve", "migrate", "doctor", "transcribe",
+        "up", "serve", "migrate", "doctor", "audit", "transcribe",
         *(f"jobs {verb}" for verb in ("list", "show", "cancel", "retry", "pause", "resume", "reprioritize")),
         *(f"keys {verb}" for verb in ("create", "list", "revoke")),
         *(f"accounts {verb}" for verb in ("create", "list", "plan", "set", "usage")),
