@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from tests.acceptance.sdks import CURRENT, Service, python, service
+from tests.acceptance.sdks import CURRENT, Service, python, service, wide_wav
 from tests.acceptance.up import told
 from tests.media_builder import encode, numbered, wav
 from tests.servers.scripted_http import ScriptedHttp, Visit
@@ -104,8 +101,7 @@ def result_of(served: Service, job: dict[str, Any]) -> Any:
 def test_a_file_of_128_mib_goes_in_parts_and_is_polled_to_its_end(served: Service, tmp_path: Path) -> None:
     """Eight channels at 192 kHz: large and short."""
     large = tmp_path / "large.wav"
-    with large.open("wb") as out:
-        out.write(wide_wav(45))
+    large.write_bytes(wide_wav(45))
     assert large.stat().st_size >= 128 * 1024**2
     customer = served.customer()
     program = """
@@ -118,18 +114,6 @@ tell([job, [event.get("uploadType") for event in events]])
     assert "multipart" in kinds
     assert (job["job_status"], job["status"], job["billed_seconds"]) == ("completed", "completed", 45)
     assert words(result_of(served, job)["text"]) == seconds(45)
-
-
-def wide_wav(count: int) -> bytes:
-    """Numbered seconds on eight channels, 16 bit, 192 kHz: 3 MB a second."""
-    mono = (numbered(count, rate_hz=192_000) * 32_767).astype("<i2")
-    out = io.BytesIO()
-    with wave.open(out, "wb") as made:
-        made.setnchannels(8)
-        made.setsampwidth(2)
-        made.setframerate(192_000)
-        made.writeframes(np.repeat(mono, 8).tobytes())
-    return out.getvalue()
 
 
 @pytest.mark.promise("T20", "T40")
