@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tiro.model.media import Span
 from tiro.model.speech import Heard, HeardSegment, HeardWord
-from tiro.model.windows import covered_s, cut, place, uncovered
+from tiro.model.windows import covered_s, cut, cut_all, place, uncovered
 
 
 @st.composite
@@ -41,6 +41,26 @@ def test_speech_shorter_than_a_window_is_never_cut(span):
     cuts = [end for _, end in cut(span, 30.0)] + [start for start, _ in cut(span, 30.0)]
     short = [(start, end) for start, end in span.speech if end - start < 29.5]
     assert not [at for at in cuts for start, end in short if start + 1e-9 < at < end - 1e-9]
+
+
+@given(spans(), st.sampled_from([30.0, 300.0]))
+def test_windows_of_everything_tile_the_span_within_the_limit(span, limit_s):
+    windows = cut_all(span, limit_s)
+    edges = [span.start_s, *(end for _, end in windows)]
+    assert [start for start, _ in windows] == edges[:-1]
+    assert edges[-1] == span.end_s
+    assert all(end - start <= limit_s for start, end in windows)
+
+
+@given(spans())
+def test_where_everything_is_heard_short_speech_is_not_cut_either(span):
+    cuts = [end for _, end in cut_all(span, 30.0)]
+    short = [(start, end) for start, end in span.speech if end - start < 29.5]
+    assert not [at for at in cuts for start, end in short if start + 1e-9 < at < end - 1e-9]
+
+
+def test_a_span_without_speech_is_heard_where_everything_is():
+    assert cut_all(Span(0, 0, 0.0, 50.0), 30.0) == [(0.0, 25.0), (25.0, 50.0)]
 
 
 def test_neighbouring_speech_shares_a_window_and_keeps_its_pads():

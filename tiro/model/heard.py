@@ -11,7 +11,9 @@ from tiro.model.speech import Heard, HeardSegment, HeardWord
 Interval = tuple[float, float]
 
 CERTAIN = 0.7
-"""Confidence."""
+"""Confidence. Some engines are always sure: what they say of a hum is long words, few or very many."""
+LONGEST_WORD_S = 1.5
+MOST_WORDS_PER_S = 8.0
 NEAR_S = 0.2
 """Speech is taken to reach so far: its soft ends are heard late and lost early."""
 _ALLOWANCE = 10_000
@@ -39,8 +41,8 @@ def credible(
 ) -> list[HeardSegment]:
     """Of what was heard in a span, speech or not: all that touches its speech; elsewhere what the engine is sure of.
 
-    Engines make up sentences in noise and silence. Believed there is what is said with a confidence of `CERTAIN`, over a sound that is one
-    (`audible`), and not a second time in the same words.
+    Engines make up words in noise and silence. Believed there is what is said with a confidence of `CERTAIN`, over a sound that is one
+    (`audible`), as fast as people speak, and not a second time in the same words.
     """
     kept: list[HeardSegment] = []
     beside: set[str] = set()
@@ -49,10 +51,17 @@ def credible(
             kept.append(segment)
             continue
         text = segment.text.strip().casefold()
-        if segment.confidence >= CERTAIN and text not in beside and audible((segment.start_s, segment.end_s)):
+        certain = segment.confidence >= CERTAIN and _sayable(segment) and text not in beside
+        if certain and audible((segment.start_s, segment.end_s)):
             kept.append(segment)
             beside.add(text)
     return kept
+
+
+def _sayable(segment: HeardSegment) -> bool:
+    lengths_s = [word.end_s - word.start_s for word in segment.words] or [0.0]
+    words = len(segment.words) or len(segment.text.split())
+    return max(lengths_s) <= LONGEST_WORD_S and words <= MOST_WORDS_PER_S * (segment.end_s - segment.start_s)
 
 
 def _touches(segment: HeardSegment, speech: Sequence[Interval]) -> bool:

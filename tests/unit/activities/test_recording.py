@@ -12,7 +12,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.recording import Recording
-from activities.tasks import IngestTask
+from activities.tasks import IngestTask, Prepared
 from activities.threads import Threads
 from tests.servers.databases import SteppedClock
 from tests.unit.services.desk import Desk
@@ -48,17 +48,14 @@ class Announced:
         self.spans.append(index)
 
 
-@pytest.mark.parametrize(("span_s", "told"), [(150.0, [0, 2, 3]), (50.0, [])])
-async def test_spans_of_a_long_recording_are_announced_again_to_a_new_run(
-    tmp_path: Path, span_s: float, told: list[int]
-) -> None:
-    """Else all spans of ten hours would be one activity; a short recording is one all the same."""
+async def _ingested(tmp_path: Path, span_s: float, options: JobOptions) -> tuple[Prepared, list[int], str]:
+    """Of four spans, the second without speech, that were cut before: what is said, what was announced, and the name of the plan."""
     clock, announced = SteppedClock(), Announced()
     job = Job(
         job_id="job_1",
         account_id="acct_1",
         dialect="jobs",
-        options=JobOptions(),
+        options=options,
         source=UrlSource(b""),
         run=2,
         created_at=clock.now(),
@@ -83,8 +80,28 @@ async def test_spans_of_a_long_recording_are_announced_again_to_a_new_run(
         stored = SpanPlan(plan, "mono", spans, decoded_s=4 * span_s)
         blobs.put(plan_key("job_1", plan), msgspec.json.encode(stored))
         prepared = await ActivityEnvironment().run(recording.ingest, IngestTask("job_1", 2, 300.0))
+    return prepared, announced.spans, plan
+
+
+@pytest.mark.parametrize(("span_s", "told"), [(150.0, [0, 2, 3]), (50.0, [])])
+async def test_spans_of_a_long_recording_are_announced_again_to_a_new_run(
+    tmp_path: Path, span_s: float, told: list[int]
+) -> None:
+    """Else all spans of ten hours would be one activity; a short recording is one all the same."""
+    prepared, announced, _ = await _ingested(tmp_path, span_s, JobOptions())
     assert prepared.spans == (0, 2, 3)
-    assert announced.spans == told
+    assert announced == told
+
+
+@pytest.mark.promise("T15")
+async def test_where_every_second_is_heard_spans_without_speech_are_too(tmp_path: Path) -> None:
+    """And what was heard so is never taken for what was heard otherwise; the length, which is billed, is the same."""
+    prepared, announced, plan = await _ingested(tmp_path, 150.0, JobOptions(vad=False))
+    with_speech, _, usual = await _ingested(tmp_path, 150.0, JobOptions())
+    assert prepared.spans == (0, 1, 2, 3)
+    assert announced == [0, 1, 2, 3]
+    assert plan != usual
+    assert prepared.decoded_s == with_speech.decoded_s
 
 
 async def test_a_plan_that_is_written_too_late_is_removed_again(desk: Desk, tmp_path: Path) -> None:
