@@ -65,10 +65,11 @@ class Result(msgspec.Struct, frozen=True, tag="result"):
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
-    """As the server calls it; "gone": it knows nothing of it any more."""
+    """As the server calls it; "gone": it knows nothing of it any more. `cost`: what was charged for it, in dollars."""
 
     ask: str
     status: str
+    cost: float = 0.0
 
 
 Line = Begun | Asked | Created | Brought | Started | Result | Ended
@@ -86,6 +87,7 @@ class Handover(msgspec.Struct):
     brought: set[str] = msgspec.field(default_factory=set)
     started: bool = False
     status: str | None = None
+    cost: float = 0.0
 
     @property
     def open(self) -> bool:
@@ -168,6 +170,7 @@ class Journal:
                 self._take_result(line)
             case Ended():
                 self.handovers[line.ask].status = line.status
+                self.handovers[line.ask].cost = line.cost
 
     def _take_result(self, line: Result) -> None:
         """What an earlier handover still says of a recording that was handed over anew does not count."""

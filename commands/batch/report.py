@@ -31,7 +31,7 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """Of all recordings."""
+    """Of all recordings. `cost`: what was charged in all, also for what was done anew."""
 
     files: int
     completed: int
@@ -65,7 +65,7 @@ def report_of(entries: Sequence[Entry], journal: Journal, folder: Path, formats:
         failed=count["failed"],
         pending=count["pending"],
         seconds=sum(file.seconds or 0 for file in files),
-        cost=round(sum(file.cost or 0 for file in files), 6),
+        cost=round(sum(handover.cost for handover in journal.handovers.values()), 6),
     )
     return Report(totals=totals, files=files)
 

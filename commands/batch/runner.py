@@ -109,10 +109,10 @@ class Runner:
         elif job.job_status == "completed":
             await self._fetch(handover, job)
             self._board.seen(handover.ask, job.total_files, job.failed_files)
-            self._journal.add(Ended(handover.ask, job.status))
+            self._journal.add(Ended(handover.ask, job.status, job.cost))
         else:
             self._results.fail(handover, _text(job.code, job.status), _text(job.error, "It failed."))
-            self._journal.add(Ended(handover.ask, job.status))
+            self._journal.add(Ended(handover.ask, job.status, job.cost))
             self._board.seen(handover.ask, len(handover.stamps), len(handover.stamps))
 
     async def _fetch(self, handover: Handover, job: JobAnswer, *, again: bool = False) -> None:

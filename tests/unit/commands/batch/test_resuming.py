@@ -144,7 +144,7 @@ def test_a_result_document_becomes_files_and_lines_and_can_be_split_again(tmp_pa
         hand_over(journal, "1", A, B, C)
         for _ in range(2):
             Results(tmp_path, formats, journal).split(document, journal.handovers["1"])
-        journal.add(Ended("1", "completed_with_errors"))
+        journal.add(Ended("1", "completed_with_errors", 0.000126))
         report = report_of([A, B, C, entry("d")], journal, tmp_path, formats)
     assert (tmp_path / "a.txt").read_text() == "Said.\n"
     assert json.loads((tmp_path / "a.json").read_bytes()) == good
@@ -155,7 +155,7 @@ def test_a_result_document_becomes_files_and_lines_and_can_be_split_again(tmp_pa
         ("pending", None),
     ]
     assert report.files[0].outputs == ("a.txt", "a.vtt", "a.json")
-    assert (report.totals.seconds, report.totals.cost, report.status) == (3, 0.000125, 1)
+    assert (report.totals.seconds, report.totals.cost, report.status) == (3, 0.000126, 1)
 
 
 def test_mending_writes_only_what_is_missing(tmp_path: Path) -> None:
