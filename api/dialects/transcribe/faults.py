@@ -103,9 +103,9 @@ def fault_of(job: Job) -> TiroError:
 
 
 def too_long(limits: MediaLimits, **extras: Any) -> TiroError:
-    """Told in whole minutes: what is allowed beyond is for encoders."""
-    told_s = int(limits.max_duration_s // 60) * 60
-    words = f"The recording is longer than {told_s // 60} minutes. Use async jobs."
+    """Longer than these allow; what is allowed beyond whole seconds is for encoders."""
+    told_s = int(limits.max_duration_s)
+    words = f"The recording is longer than {told_s / 60:g} minutes. Use async jobs."
     return Permanent("audio_too_long", words, limits={"max_duration_seconds": told_s}, **extras)
 
 
@@ -127,8 +127,8 @@ def _specific(error: TiroError) -> TiroError:
     match error.code, error.extras.get("reason"):
         case "invalid_audio", "duration_exceeds_limit":
             return Permanent("audio_too_long", "The recording is too long.", **_named(error))
-        case "file_too_large", _:
-            limits = {"max_bytes": error.extras.get("limit_bytes")}
+        case "file_too_large", _ if "limit_bytes" in error.extras:
+            limits = {"max_bytes": error.extras["limit_bytes"]}
             return Permanent("file_too_large", error.message, limits=limits, **_named(error))
         case _:
             return error

@@ -27,8 +27,10 @@ from tiro.render import DOCUMENTS
 from tiro.services.house import House
 from tiro.services.replays import Once, name_of
 
-LIMITS = MediaLimits(max_duration_s=601.0, max_bytes=30 * MIB)
-"""Of a file: ten minutes, and a second that encoders add. What is fetched may be what any job may be, and is one when it takes long."""
+LIMITS = MediaLimits(max_duration_s=600.5, max_bytes=30 * MIB)
+"""Of a file: ten minutes; with the half second that the decoder grants, encoders may add one. What is fetched may be what any job may be,
+and is one when it takes long.
+"""
 SAME_WITHIN = timedelta(seconds=60)
 """The same request by the same key so soon is one whose answer was lost."""
 AT_ONCE, IN_TURN = 1, 3

@@ -96,7 +96,7 @@ async def test_a_recording_that_is_waited_for_goes_before_all_others(api: Api) -
         await api.complete(job.job_id)
         await answering
     assert job.limits is not None
-    assert (job.priority, job.limits.max_duration_s, job.limits.max_bytes) == (1, 601.0, 30 << 20)
+    assert (job.priority, job.limits.max_duration_s, job.limits.max_bytes) == (1, 600.5, 30 << 20)
     assert api.orchestrator.launched[job.job_id, 1].priority == 1
 
 

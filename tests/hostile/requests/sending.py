@@ -34,7 +34,12 @@ def status_of(answer: bytes) -> int:
 
 
 def posted(
-    url: str, key: str, body: bytes | Iterator[bytes], length: int | None = None, content_type: str = FORM
+    url: str,
+    key: str,
+    body: bytes | Iterator[bytes],
+    length: int | None = None,
+    content_type: str = FORM,
+    path: str = "/jobs",
 ) -> tuple[int, bytes]:
     """As a plain blocking client: all of the body, then the answer. An iterator without `length` goes in chunks."""
     headers = {"Authorization": f"Bearer {key}", "Content-Type": content_type}
@@ -42,7 +47,7 @@ def posted(
         headers["Content-Length"] = str(length)
     chunked = length is None and not isinstance(body, bytes)
     with contextlib.closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)) as connection:
-        connection.request("POST", "/jobs", body=body, headers=headers, encode_chunked=chunked)
+        connection.request("POST", path, body=body, headers=headers, encode_chunked=chunked)
         answer = connection.getresponse()
         return answer.status, answer.read()
 
