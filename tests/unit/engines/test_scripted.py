@@ -81,6 +81,27 @@ async def test_it_holds_until_the_gate_exists(tmp_path):
     assert len(await call) == 1
 
 
+async def test_one_window_in_a_hundred_fails_once_whichever_process_asks(tmp_path):
+    """By its sound: the same ones in every test."""
+    windows = [np.full(16, n, np.float32) for n in range(400)]
+
+    async def failing():
+        engine, failed = ScriptedEngine(read_script(f"slip={tmp_path}")), set()
+        for number, window in enumerate(windows):
+            try:
+                await engine.transcribe([window], EngineOptions(), US)
+            except Transient:
+                failed.add(number)
+        return failed
+
+    first = await failing()
+    assert 1 <= len(first) <= 8
+    assert await failing() == set()
+    for note in tmp_path.iterdir():
+        note.unlink()
+    assert await failing() == first
+
+
 async def test_it_kills_its_process_once(tmp_path):
     script = (
         "import asyncio, sys\n"

@@ -8,6 +8,7 @@ Its script is part of its id, after a colon, as `name=value` pieces set apart by
     scripted:refuse=engine_refused*1      the same, Permanent
     scripted:log=/path/calls.jsonl        writes one line per window (at_s, pid, engine, job_id, window_s, words, failed)
     scripted:hold=/path/gate              answers when this file exists
+    scripted:slip=/folder                 one window in a hundred, by its sound, fails once, whoever asks (then it is noted there)
     scripted:crash=/path/once             kills its own process, the first time (then the file exists)
     scripted:language=de;languages=de|en;model=scripted_b;name=second   what it detects, knows, claims, and its id in the chain
 """
@@ -15,6 +16,7 @@ Its script is part of its id, after a colon, as `name=value` pieces set apart by
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import signal
 import threading
@@ -34,7 +36,11 @@ from tiro.model.speech import EngineOptions, Heard, HeardWord, Task
 from tiro.ports import Samples, Urgency
 
 _PAUSE_S = 1.0
-_SCRIPT_FIELDS = ("delay", "fail", "refuse", "log", "hold", "crash", "language", "languages", "model", "name", "flight")
+_SLIPS_OF = 100
+_SCRIPT_FIELDS = (
+    *("delay", "fail", "refuse", "log", "hold", "slip", "crash"),
+    *("language", "languages", "model", "name", "flight"),
+)
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -45,6 +51,7 @@ class Script(msgspec.Struct, frozen=True):
     refuse: tuple[str, int | None] | None = None
     log: str | None = None
     hold: str | None = None
+    slip: str | None = None
     crash: str | None = None
     language: str = "en"
     languages: tuple[str, ...] = ()
@@ -107,7 +114,7 @@ class ScriptedEngine:
 
     async def transcribe(self, windows: Sequence[Samples], options: EngineOptions, urgency: Urgency) -> list[Heard]:
         self._calls += 1
-        failure = self._failure()
+        failure = self._failure() or await asyncio.to_thread(self._slipped, windows)
         if failure is not None:
             await asyncio.to_thread(self._log, urgency, windows, [[]] * len(windows), failure.code)
             raise failure
@@ -136,6 +143,14 @@ class ScriptedEngine:
                 code = planned[0]
                 return QuotaExceeded() if code == QuotaExceeded.code else kind(code)
         return None
+
+    def _slipped(self, windows: Sequence[Samples]) -> TiroError | None:
+        """The same windows in every process, each once."""
+        if self._script.slip is None:
+            return None
+        names = [hashlib.sha256(window.tobytes()).hexdigest() for window in windows]
+        slips = [name for name in names if int(name, 16) % _SLIPS_OF == 0]
+        return Transient("engine_error") if any(_first(Path(self._script.slip) / name) for name in slips) else None
 
     def _log(
         self, urgency: Urgency, windows: Sequence[Samples], words: Sequence[Sequence[HeardWord]], failed: str | None
