@@ -35,7 +35,7 @@ async def test_with_a_backlog_of_a_free_account_a_business_job_is_heard_next(sit
     assert [job_id for _, job_id in begun].index(business) == SLOTS
 
 
-@pytest.mark.parametrize("plan", [plan.name for plan in DEFAULT_PLANS])
+@pytest.mark.parametrize("plan", [plan.name for plan in DEFAULT_PLANS if plan.minutes_month])
 @pytest.mark.promise("J40")
 async def test_nobody_waits_five_seconds_where_nothing_else_is_to_do(site: Site, plan: str) -> None:
     """From the submission to the claim of a worker, through a real API and its relay."""
