@@ -94,7 +94,8 @@ class PackSpeech:
             vocabulary=job.options.vocabulary,
         )
         urgency = Urgency(task.job_id, task.priority)
-        parts = [await hear(engine, span, samples, options, urgency) for span, samples in file.spans(job.options.vad)]
+        vad = job.options.vad
+        parts = [await hear(engine, span, samples, options, urgency, vad=vad) for span, samples in file.spans(vad)]
         transcript = merge(
             file_id(job.job_id, file.index),
             file.plan,

@@ -59,6 +59,17 @@ async def test_openai_translations_go_to_their_own_route_without_a_language():
         assert "language" not in stub.forms[0]
 
 
+@pytest.mark.promise("T4")
+async def test_what_openai_has_translated_keeps_the_language_that_was_spoken():
+    """Its answers call it English; so it is asked first what it hears."""
+    with OpenAiStub() as stub:
+        stub.say.append((200, {"text": "Guten Tag", "language": "german"}, {}))
+        stub.say.append((200, {"text": "Good day", "language": "english"}, {}))
+        (heard,) = await openai(stub, EngineOptions(None, "translate"))
+        assert [visit.path for visit in stub.visits] == ["/v1/audio/transcriptions", "/v1/audio/translations"]
+    assert (heard.language, heard.segments[0].text) == ("de", "Good day")
+
+
 @pytest.mark.parametrize(("plain", "model"), [(True, "whisper-1"), (False, "gpt-4o-transcribe")])
 async def test_words_without_times_are_spread_over_what_is_known(plain, model):
     with OpenAiStub(plain=plain) as stub:

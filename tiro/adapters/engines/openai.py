@@ -52,6 +52,10 @@ class OpenAiEngine(HostedEngine):
         self._verbose = not model.startswith("gpt-")
 
     async def transcribe(self, windows: Sequence[Samples], options: EngineOptions, urgency: Urgency) -> list[Heard]:
+        if options.task == "translate" and options.language is None and windows:
+            # of what it has translated the service says that it was English
+            (found,) = await self.detect(windows[:1], urgency)
+            options = msgspec.structs.replace(options, language=max(found, key=lambda one: found[one], default=None))
         return await self.each(windows, lambda window: self._hear(window, options))
 
     async def detect(self, windows: Sequence[Samples], urgency: Urgency) -> list[dict[str, float]]:
@@ -65,7 +69,8 @@ class OpenAiEngine(HostedEngine):
         )
         verbose = decoded(answer, _Verbose)
         heard = _segments(verbose, len(window) / SAMPLE_RATE_HZ)
-        return Heard(heard, options.language or code(verbose.language))
+        told = code(verbose.language) if options.task == "transcribe" else None
+        return Heard(heard, options.language or told)
 
     def _fields(self, options: EngineOptions) -> dict[str, str | list[str]]:
         fields: dict[str, str | list[str]] = {"model": self._remote_model, "temperature": "0"}
