@@ -179,7 +179,7 @@ class Jobs(Protocol):
         ...
 
     async def mark_source_deleted(self, job_id: str, now: datetime) -> None:
-        """The listing of its source and spans came back empty."""
+        """The listing of its source and spans, of a batch those of its files too, came back empty."""
         ...
 
     async def count_failure(self, job_id: str, run: int, station: str, index: int, code: str) -> int:
@@ -191,7 +191,10 @@ class Jobs(Protocol):
         ...
 
     async def running_since(self, before: datetime, limit: int = 1000) -> list[Job]:
-        """What Temporal should know since before that moment: processing jobs, and admitted ones whose start was ordered and told."""
+        """What Temporal should know since before that moment: processing jobs, and admitted ones whose start was ordered and told.
+
+        And files that never began, of batches that have ended.
+        """
         ...
 
 

@@ -100,13 +100,18 @@ class Dispatch:
 
 def flags_of(job: Job) -> tuple[str, ...]:
     """What an operator filters by; never content."""
-    flags = (("diarize", job.options.diarize), ("webhook", job.webhook_url is not None))
+    flags = (
+        ("diarize", job.options.diarize),
+        ("webhook", job.webhook_url is not None),
+        ("batch", job.is_batch),
+    )
     return tuple(name for name, holds in flags if holds)
 
 
 def summary_of(job: Job) -> str:
     """One line for the Temporal UI: what is asked, not what is said."""
-    pieces = ["transcribe", job.options.language or "auto"]
+    what = "transcribe" if job.files_total is None else f"{job.files_total} files"
+    pieces = [what, job.options.language or "auto"]
     if job.options.diarize:
         pieces.append("diarize")
     return " · ".join([*pieces, job.dialect])

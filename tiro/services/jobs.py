@@ -62,7 +62,8 @@ class Jobs:
         """Raises NotFound."""
         async with self._records.begin() as tx:
             job = await tx.jobs.get(job_id, account_id)
-        if job is None or job.deleted_at is not None:
+        # a file of a batch is known to its owner by its batch alone
+        if job is None or job.deleted_at is not None or (account_id is not None and job.batch_id is not None):
             raise NotFound("not_found", "There is no such job.")
         return job
 
@@ -135,14 +136,19 @@ class Jobs:
         return None
 
     async def retry(self, job_id: str, account_id: str | None = None) -> Job:
-        """A failed job becomes its next run; what is done is not done again. Raises Conflict `source_deleted`, `not_failed`, Transient."""
+        """A failed job becomes its next run, and so does a batch of which files failed; what is done is not done again.
+
+        Raises Conflict `source_deleted`, `not_failed`, Transient.
+        """
         job = await self.get(job_id, account_id)
-        if job.state != "failed":
+        if job.state != "failed" and not (job.state == "completed" and job.files_failed):
             raise Conflict("not_failed", "Only a failed job can be retried.", status=job.state)
         now = self._clock.now()
         async with self._records.begin() as tx:
             _check_source(job, await tx.accounts.get(job.account_id), now)
             again = await tx.jobs.retry(job_id, now)
+            if again is not None and again.is_batch:
+                await tx.batches.forget_unfinished(job_id)
         if again is None:
             raise Conflict("not_failed", "Only a failed job can be retried.")
         self._wake()

@@ -21,7 +21,7 @@ UPLOAD_KEPT_FOR = timedelta(hours=24)
 LOST_AFTER = timedelta(minutes=10)
 _MADE = ("spans/", "parts/", "turns/", "packs/")
 _MEDIA = ("source", "files/", *_MADE)
-_CONTENT = (*_MEDIA, "transcript", "results/", "heard/", "pages/")
+_CONTENT = (*_MEDIA, "transcript", "results/", "heard/", "pages/", "manifest/")
 """Of a job that was cancelled while its transcript was written, that goes too."""
 _STUCK = 3
 """Jobs of one sweep whose content will not go: fewer are their own trouble, so many are the store's."""

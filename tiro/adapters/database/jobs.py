@@ -209,7 +209,8 @@ class SqlJobs:
     async def purgeable(self, now: datetime, limit: int = 100) -> list[Job]:
         keeps = exists().where(accounts.c.account_id == jobs.c.account_id, accounts.c.keep_audio)
         expired = jobs.c.state.in_(sorted(ENDED)) & (jobs.c.purge_after <= now) & jobs.c.source_deleted_at.is_(None)
-        expired &= jobs.c.trimmed_at.is_(None) | ~keeps
+        # a file of a batch lies below its batch, and goes with it
+        expired &= (jobs.c.trimmed_at.is_(None) | ~keeps) & jobs.c.batch_id.is_(None)
         unswept = jobs.c.deleted_at.is_not(None) & jobs.c.swept_at.is_(None)
         query = select(jobs).where(or_(expired, unswept)).order_by(jobs.c.changed_at, jobs.c.job_id).limit(limit)
         return [read(Job, row) for row in await self._rows.all(query)]
@@ -220,7 +221,7 @@ class SqlJobs:
 
     async def mark_source_deleted(self, job_id: str, now: datetime) -> None:
         """A deleted job is swept by a mark that comes when no late writer can be left; until then it stays purgeable."""
-        standing = (jobs.c.job_id == job_id) & jobs.c.source_deleted_at.is_(None)
+        standing = or_(jobs.c.job_id == job_id, jobs.c.batch_id == job_id) & jobs.c.source_deleted_at.is_(None)
         await self._rows.run(update(jobs).where(standing).values(source_deleted_at=now))
         quiet = (jobs.c.job_id == job_id) & (jobs.c.deleted_at <= now - _LATE_WRITERS) & jobs.c.swept_at.is_(None)
         await self._rows.run(update(jobs).where(quiet).values(swept_at=now))
@@ -239,7 +240,10 @@ class SqlJobs:
         begun = (jobs.c.state == "processing") & (jobs.c.started_at < before)
         ordered = exists().where(orders.c.job_id == jobs.c.job_id, orders.c.run == jobs.c.run)
         told = (jobs.c.state == "queued") & jobs.c.admitted & (jobs.c.changed_at < before) & ~ordered
-        query = select(jobs).where(or_(begun, told))
+        batch = jobs.alias()
+        ended = exists().where(batch.c.job_id == jobs.c.batch_id, batch.c.ended_at < before)
+        left = (jobs.c.state == "queued") & jobs.c.batch_id.is_not(None) & ended
+        query = select(jobs).where(or_(begun, told, left))
         rows = await self._rows.all(query.order_by(jobs.c.changed_at, jobs.c.job_id).limit(limit))
         return [read(Job, row) for row in rows]
 

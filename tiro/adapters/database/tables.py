@@ -148,6 +148,7 @@ jobs = Table(
     _where("ix_jobs_processing", "state = 'processing'", ("started_at",)),
     _where("ix_jobs_purgeable", "source_deleted_at IS NULL", ("purge_after",)),
     _where("ix_jobs_expiring", "expires_at IS NOT NULL AND deleted_at IS NULL", ("expires_at",)),
+    _where("ix_jobs_batch_id", "batch_id IS NOT NULL", ("batch_id",)),
     _where("ix_jobs_reference", "reference IS NOT NULL", ("account_id", "reference")),
     _where("ix_jobs_unswept", "deleted_at IS NOT NULL AND swept_at IS NULL", ("deleted_at",)),
 )

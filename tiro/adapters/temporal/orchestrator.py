@@ -82,14 +82,17 @@ class TemporalOrchestrator:
 
     async def steer(self, job_id: str, run: int, update: str, *args: Any) -> None:
         """An update: `pause`, `resume`, `reprioritize`. Conflict `job_ended` when the workflow is gone."""
-        try:
-            await self._patiently(self._handle(job_id, run).execute_update(update, args=list(args)), 10.0)
-        except WorkflowUpdateFailedError:
-            raise Conflict("job_ended", "The job does not take this now.") from None
-        except RPCError as error:
-            if error.status in _GONE:
-                raise Conflict("job_ended", "The job has ended.") from None
-            raise _unavailable() from None
+        for handle in (self._handle(job_id, run), self._batch_handle(job_id, run)):
+            try:
+                await self._patiently(handle.execute_update(update, args=list(args)), 10.0)
+            except WorkflowUpdateFailedError:
+                raise Conflict("job_ended", "The job does not take this now.") from None
+            except RPCError as error:
+                if error.status not in _GONE:
+                    raise _unavailable() from None
+            else:
+                return
+        raise Conflict("job_ended", "The job has ended.")
 
     async def announce_span(self, job_id: str, run: int, plan: str, index: int) -> None:
         """Signal `span_ready`; a workflow that is gone needs it no more."""
@@ -103,18 +106,24 @@ class TemporalOrchestrator:
         """The workflow's own answer, or None when it does not come at once; after that nobody is asked for a while."""
         if time.monotonic() < self._unasked_until_s:
             return None
+        for handle in (self._handle(job_id, run), self._batch_handle(job_id, run)):
+            try:
+                return await self._asked(handle)
+            except Transient:
+                break
+            except RPCError as error:
+                if error.status not in _GONE:
+                    break
+        else:
+            return None
+        self._unasked_until_s = time.monotonic() + self._unasked_s
+        return None
+
+    async def _asked(self, handle: Any) -> dict[str, Any]:
         patience = timedelta(seconds=self._query_patience_s)
-        try:
-            answer: dict[str, Any] = await self._patiently(
-                self._handle(job_id, run).query("progress", rpc_timeout=patience), self._query_patience_s * 2
-            )
-        except Transient:
-            self._unasked_until_s = time.monotonic() + self._unasked_s
-            return None
-        except RPCError as error:
-            if error.status not in _GONE:
-                self._unasked_until_s = time.monotonic() + self._unasked_s
-            return None
+        answer: dict[str, Any] = await self._patiently(
+            handle.query("progress", rpc_timeout=patience), self._query_patience_s * 2
+        )
         return answer
 
     async def is_running(self, job_id: str, run: int) -> bool:

@@ -57,6 +57,7 @@ def _jobs() -> None:
     op.add_column("jobs", sa.Column("balance_micros", sa.BigInteger()))
     op.add_column("jobs", sa.Column("expires_at", _MOMENT))
     _index("ix_jobs_expiring", "jobs", ["expires_at"], "expires_at IS NOT NULL AND deleted_at IS NULL")
+    _index("ix_jobs_batch_id", "jobs", ["batch_id"], "batch_id IS NOT NULL")
     _index("ix_jobs_reference", "jobs", ["account_id", "reference"], "reference IS NOT NULL")
 
 
