@@ -29,6 +29,7 @@ _SECRETS = (
     (re.compile(r"\beyJ[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+"), "…"),
     (re.compile(r"(?i)\b([a-z][a-z0-9+.\-]{1,20}://)[^\s/@]+@"), r"\1…@"),
     (re.compile(r"(https?://[^\s?#\"']+)\?[^\s\"']*"), r"\1?…"),
+    (re.compile(r"(/files/)[A-Za-z0-9_\-]{16,}"), r"\1…"),
 )
 _CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _NOISY = (

@@ -230,6 +230,25 @@ def test_abort_stale_takes_only_what_is_old(blobs: Blobs) -> None:
     begun.abort()
 
 
+def test_abort_stale_spares_what_it_is_told_to(blobs: Blobs) -> None:
+    """By the key of what was to be written."""
+    spared, other = blobs.writer("jobs/a/source"), blobs.writer("jobs/b/source")
+    for writer in (spared, other):
+        writer.write(LARGE)
+    asked: list[str] = []
+
+    def is_spared(key: str) -> bool:
+        asked.append(key)
+        return key == "jobs/a/source"
+
+    assert blobs.abort_stale(datetime.now(UTC) + timedelta(hours=1), is_spared) == 1
+    assert sorted(asked) == ["jobs/a/source", "jobs/b/source"]
+    assert spared.commit().size_bytes == len(LARGE)
+    with pytest.raises(Transient):
+        other.commit()
+    other.abort()
+
+
 @pytest.mark.parametrize(
     "key",
     [

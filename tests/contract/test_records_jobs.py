@@ -274,6 +274,22 @@ async def test_an_upload_is_open_until_its_job_is_there_or_it_is_dropped(
     assert await within(records, lambda tx: tx.jobs.stale_uploads(START + timedelta(seconds=4))) == ["job_3"]
     await within(records, lambda tx: tx.jobs.drop_upload("job_3"))
     assert await within(records, lambda tx: tx.jobs.stale_uploads(LATER, 1)) == ["job_2"]
+    heard = START + timedelta(seconds=4)
+    assert await within(records, lambda tx: tx.jobs.uploads_since(heard)) == {"job_2"}
+    assert await within(records, lambda tx: tx.jobs.uploads_since(heard + timedelta(microseconds=1))) == set()
+
+
+async def test_the_tombstone_of_a_batch_is_that_of_its_files(records: SqlRecords) -> None:
+    """And of nobody else's; a file's own is its own."""
+    files = {"batch_id": "job_1"}
+    nouns = (job(files_total=2), job("job_1.00000", **files), job("job_1.00001", **files), job("job_2"))
+    await given(records, account(), *nouns)
+    await within(records, lambda tx: tx.jobs.mark_deleted("job_1.00000", LATER))
+    assert not await within(records, lambda tx: tx.jobs.is_deleted("job_1"))
+    await within(records, lambda tx: tx.jobs.mark_deleted("job_1", LATER + timedelta(hours=1)))
+    marks = [(await within(records, lambda tx, n=noun.job_id: tx.jobs.get(n))).deleted_at for noun in nouns]  # type: ignore[union-attr]
+    later = LATER + timedelta(hours=1)
+    assert marks == [later, LATER, later, None]
 
 
 async def test_long_running_jobs_are_found_for_reconciling(records: SqlRecords, queued: Job) -> None:

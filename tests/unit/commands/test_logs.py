@@ -28,6 +28,7 @@ from commands.logs import Redacted, redacted, set_up_logging
         ("PUT /key?X-Amz-Signature=abc&X-Amz-Credential=AKIA", "abc"),
         ("PUT /key?X-Amz-Signature=abc&X-Amz-Credential=AKIA", "AKIA"),
         ("TIRO_SECRET_KEY=c2VjcmV0", "c2VjcmV0"),
+        ("PUT https://tiro.example/files/HMKabcdefghij-klm_nop 200", "abcdefghij"),
         ("Failed: https://h.example/a#frag and https://h.example/b?sig=1", "sig=1"),
     ],
 )
