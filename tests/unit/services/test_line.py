@@ -7,7 +7,7 @@ import pytest
 from tests.unit.services.desk import PLAN, Desk
 from tiro.model.errors import Permanent, QuotaExceeded
 from tiro.model.job import JobPatch
-from tiro.model.media import Span, SpanPlan
+from tiro.model.media import MediaLimits, Span, SpanPlan
 from tiro.model.request import JobOptions
 from tiro.services.ending import Fault
 from tiro.services.line import LOST_ATTEMPTS, Superseded
@@ -165,3 +165,24 @@ async def test_attempts_that_never_end_are_lost_after_ten_in_a_row(desk: Desk) -
     assert await begins()
     await desk.line.attempt_ended("job_1", 1, 0, station="ingest")
     assert not await begins()
+
+
+@pytest.mark.promise("T15")
+async def test_hearing_every_second_means_more_spans_and_the_same_price(desk: Desk) -> None:
+    """What is held, and later billed, is the length."""
+    account = await desk.account()
+    job = await desk.running(account, options=JobOptions(language="en", vad=False))
+    spans = (Span(0, 0, 0.0, 60.0, ((1.0, 2.0),)), Span(1, 0, 60.0, 120.0))
+    await desk.line.prepared(job, SpanPlan(PLAN, "mono", spans, decoded_s=120.0))
+    assert (await desk.job()).spans_total == 2
+    assert (await desk.usage(account)).held_s == 120
+
+
+@pytest.mark.promise("T5")
+@pytest.mark.parametrize("limits", [None, MediaLimits(60.0, 1000)], ids=["the plan's", "its own"])
+async def test_a_job_without_moving_pictures_has_them_in_no_limits(desk: Desk, limits: MediaLimits | None) -> None:
+    """Whoever's caps they are."""
+    job = await desk.queued(await desk.account(), limits=limits, options=JobOptions(moving_pictures=False))
+    assert not (await desk.line.limits(job)).moving_pictures
+    other = await desk.queued(await desk.account(), "job_2", limits=limits)
+    assert (await desk.line.limits(other)).moving_pictures
