@@ -27,6 +27,7 @@ _ADVICE = {
     "invalid_api_key": "Check --key or TIRO_KEY; `tiro keys create` makes a new one on the server's machine.",
     "insufficient_credit": "`tiro accounts` on the server's machine puts money into the wallet.",
     "email_not_verified": "`tiro accounts` on the server's machine verifies it.",
+    "idempotency_conflict": "The list was changed while it was handed over: use it as it was, or name another folder with --out.",
     "not_found": "Is that a Tiro server, of a version that knows batches?",
 }
 

@@ -61,6 +61,7 @@ FAULTS: dict[str, Fault] = {
     "not_found": Fault(404),
     "method_not_allowed": Fault(405),
     "request_timeout": Fault(408),
+    "idempotency_conflict": Fault(409),
     "invalid_job_status": Fault(409),
     "result_not_available": Fault(409),
     "rate_limited": Fault(429, "rate_limit_exceeded"),

@@ -21,6 +21,7 @@ from api.dialects.transcribe.jobs_answers import Link, Seen
 from api.dialects.transcribe.jobs_translate import Batch, BigFile
 from api.dialects.transcribe.jobs_wire import FileUpload, Resumed, UploadUrls
 from api.faces import Answer, HttpRequest, json_answer
+from api.once import fingerprint, once_name, replay_headers
 from tiro.model.account import Account, ApiKey
 from tiro.model.batch import MAX_BYTES, ManifestEntry
 from tiro.model.blob import file_id, source_key
@@ -28,9 +29,11 @@ from tiro.model.errors import Conflict, Invalid, NotFound
 from tiro.model.ids import is_id
 from tiro.model.job import Job
 from tiro.model.media import MediaLimits
+from tiro.model.replay import Replay
 from tiro.model.request import JobRequest
 from tiro.model.upload import Wanted
 from tiro.services.house import House
+from tiro.services.replays import Once
 from tiro.sign.passes import RESULTS_LIVE
 
 DIALECT = "transcribe"
@@ -72,10 +75,17 @@ class JobRoutes:
             asked = await asyncio.to_thread(translate.asked_of, body, self._house.chain)
             if asked.webhook_url is not None:
                 await self._house.intake.check_webhook_url(asked.webhook_url)
-            take = self._big_file(asked, account) if isinstance(asked, BigFile) else self._batch(asked, account)
-            job, uploads = await take
-        told = await asyncio.to_thread(msgspec.json.encode, answers.created(await self._seen(job), uploads))
-        return Answer(told, status_code=200, headers={"content-type": "application/json"})
+            once = _once_of(once_name(request, account, "POST /v1/jobs"), asked)
+            if isinstance(asked, BigFile):
+                taken, uploads = await self._big_file(asked, account, once)
+            else:
+                taken, uploads = await self._batch(asked, account, once)
+        if isinstance(taken, Replay):
+            told = taken.answer
+        else:
+            told = await asyncio.to_thread(_created, taken, uploads)
+        headers = {"content-type": "application/json", **replay_headers(taken)}
+        return Answer(told, status_code=200, headers=headers)
 
     async def upload_urls(self, request: HttpRequest, job_id: FromPath[str]) -> Answer:
         job = await self._job(request, job_id)
@@ -128,24 +138,23 @@ class JobRoutes:
         now = await self._seen(job)
         return json_answer(answers.job_answer(now, self._link(now) if now.has_result else None))
 
-    async def _big_file(self, asked: BigFile, account: Account) -> tuple[Job, list[FileUpload]]:
+    async def _big_file(
+        self, asked: BigFile, account: Account, once: Once | None
+    ) -> tuple[Job | Replay, list[FileUpload]]:
         intake = self._house.intake
         if asked.url is not None:
             await intake.check_source_url(asked.url)
-            taken = await intake.submit(self._request(asked, account, source=intake.seal_url(asked.url)))
-            assert isinstance(taken, Job)  # nothing is kept to be answered again
-            return taken, []
+            return await intake.submit(self._request(asked, account, source=intake.seal_url(asked.url)), once), []
         job, how = await self._house.uploads.open_single(self._request(asked, account, source=asked.awaited))
         return job, [answers.file_upload(asked.file_reference, asked.name, how)]
 
-    async def _batch(self, asked: Batch, account: Account) -> tuple[Job, list[FileUpload]]:
+    async def _batch(self, asked: Batch, account: Account, once: Once | None) -> tuple[Job | Replay, list[FileUpload]]:
         request = self._request(asked, account, source=translate.NOTHING_YET)
         job = await self._house.batches.submit(
-            request, asked.files, declared_files=asked.declared_files, declared_bytes=asked.declared_bytes
+            request, asked.files, declared_files=asked.declared_files, declared_bytes=asked.declared_bytes, once=once
         )
-        assert isinstance(job, Job)  # nothing is kept to be answered again
         brought = [(index, file) for index, file in enumerate(asked.files) if file.url is None]
-        if not asked.told_at_once or not brought:
+        if isinstance(job, Replay) or not asked.told_at_once or not brought:
             return job, []
         wanted = [
             Wanted(source_key(file_id(job.job_id, index)), file.size_bytes, file.media_type) for index, file in brought
@@ -201,6 +210,19 @@ class JobRoutes:
         except Conflict as refused:
             now = await self._seen(await self._house.jobs.get(job.job_id, job.account_id))
             raise Conflict("invalid_job_status", refused.message, job_status=now.job_status) from None
+
+
+def _once_of(name: str | None, asked: BigFile | Batch) -> Once | None:
+    """An answer with addresses for uploads is not kept: whoever asks again gets another job, and the first expires unused."""
+    files = [asked.url] if isinstance(asked, BigFile) else [file.url for file in asked.files if asked.told_at_once]
+    if name is None or None in files:
+        return None
+    return Once(name, fingerprint(asked), lambda job: _created(job, []))
+
+
+def _created(job: Job, uploads: list[FileUpload]) -> bytes:
+    """Of a new job, of which there is nothing to tell yet."""
+    return msgspec.json.encode(answers.created(answers.seen(job, ()), uploads))
 
 
 def _wanted(job: Job, entry: ManifestEntry | None, asked: translate.PageFile) -> Wanted:
