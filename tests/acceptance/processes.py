@@ -82,9 +82,9 @@ class Processes:
         """`python worker.py`; it works once it says so."""
         return self.start("worker", [sys.executable, "worker.py", "--queue", queues], environ)
 
-    def api(self, environ: Mapping[str, str]) -> Child:
-        """`tiro serve` on a free port, which it says."""
-        return self.start("api", [sys.executable, "-c", _SERVE, "--port", "0"], environ)
+    def api(self, environ: Mapping[str, str], port: str = "0") -> Child:
+        """`tiro serve` on this port, or on a free one, which it says."""
+        return self.start("api", [sys.executable, "-c", _SERVE, "--port", port], environ)
 
     @property
     def logs(self) -> str:

@@ -107,6 +107,12 @@ class Site:
         said = await child.says(r"Serving .* on (127\.0\.0\.1:\d+)")
         return child, f"http://{said[1]}"
 
+    async def serving_at(self, base: str) -> Child:
+        """An API that answers at this address, which its own links name as well."""
+        child = self.processes.api({**self.environ, "TIRO_PUBLIC_URL": base}, base.rpartition(":")[2])
+        await child.says("Serving ")
+        return child
+
     def relay(self) -> Any:
         """Orders are carried out by this process while the block runs."""
         return Relay(self.house.dispatch, self.house.bell, every_s=0.5).running()
