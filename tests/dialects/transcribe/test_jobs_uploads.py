@@ -58,7 +58,8 @@ async def test_a_page_has_1_to_500_files(paid: Api) -> None:
     job_id = await a_batch(paid, *({} for _ in range(501)))
     names = [{"file_id": f"file_{n + 1:06d}"} for n in range(501)]
     assert len((await urls(paid, job_id, *names[:500])).json()["uploads"]) == 500
-    for body in ({"files": names}, {"files": []}, {}, {"files": "a"}):
+    bodies: list[dict[str, Any]] = [{"files": names}, {"files": []}, {}, {"files": "a"}]
+    for body in bodies:
         answer = await paid.http.post(f"/v1/jobs/{job_id}/upload-urls", json=body)
         assert coded(answer) == (400, "invalid_upload_page")
 
