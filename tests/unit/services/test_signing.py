@@ -13,10 +13,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.unit.services.desk import HOOK, Desk
 from tests.unit.services.test_hooks import Receiver
+from tiro.adapters.system import SystemIds
+from tiro.adapters.vault import SealedVault
 from tiro.model.blob import transcript_key
 from tiro.model.errors import Conflict
 from tiro.services.hooks import Hooks
-from tiro.services.signing import OVERLAP, PUBLISHED_FIRST
+from tiro.services.signing import OVERLAP, PUBLISHED_FIRST, Signing
 
 TOO_OLD_S = 300
 
@@ -160,3 +162,18 @@ async def test_a_key_that_is_published_no_more_is_forgotten_by_the_sweep(desk: D
     await desk.upkeep.sweep()
     async with desk.records.begin() as tx:
         assert [key.key_id for key in await tx.signing_keys.all()] == ["v2"]
+
+
+async def test_a_key_that_another_secret_sealed_fails_attempts_until_it_is_replaced(desk: Desk) -> None:
+    """The event does not hang: the attempt is on record, and a key of today delivers the next."""
+    event_id, receiver = await _event(desk), Receiver(200)
+    await desk.signing.signer()
+    vault = SealedVault(base64.b64encode(b"x" * 32).decode())
+    signing = Signing(desk.records, vault, desk.clock, SystemIds())
+    hooks = Hooks(desk.records, desk.blobs, desk.vault, receiver, desk.clock, signing)
+    assert (await hooks.attempt(event_id, 1, 10.0)).state == "pending"
+    assert (await desk.deliveries())[0][0].last_error == "unsealable"
+    await signing.prepare()
+    await signing.activate(compromised=True)
+    assert (await hooks.attempt(event_id, 2, 10.0)).state == "delivered"
+    assert receiver.sent[0][1]["X-TranscribeAPI-Key-Id"] == "v2"
