@@ -94,7 +94,7 @@ async def test_what_stood_in_plain_before_addresses_were_sealed_is_forgotten(
 
 def _since_then() -> Iterator[str]:
     """What later migrations have added, taken away again."""
-    yield from (f"DROP INDEX {name}" for name in ("ix_jobs_expiring", "ix_jobs_reference"))
+    yield from (f"DROP INDEX {name}" for name in ("ix_jobs_expiring", "ix_jobs_batch_id", "ix_jobs_reference"))
     yield from (f"DROP TABLE {name}" for name in ("wallet_entries", "wallets", "batch_files", "signing_keys"))
     yield "ALTER TABLE accounts DROP COLUMN self_topup"
     columns = (
