@@ -48,13 +48,13 @@ class Board:
         """So many have no end yet, and so many are done already."""
         self._files = files
         if kept:
-            self.say(f"{kept} recordings are done already.")
+            self.say(f"{_recordings(kept)} done already.")
 
     def bringing(self, files: int, size_bytes: int) -> None:
         """So much is uploaded now."""
         self._bytes += size_bytes
         if self._bars is None:
-            self.say(f"Uploading {files} recordings, {_size(size_bytes)} …")
+            self.say(f"Uploading {_recordings(files)}, {_size(size_bytes)} …")
         elif self._uploads is None:
             self._uploads = self._bars.add_task("uploading", total=self._bytes, said="")
 
@@ -91,6 +91,10 @@ class Board:
         if time.monotonic() - self._said >= _LINE_EVERY_S:
             self._said = time.monotonic()
             self.say(text)
+
+
+def _recordings(count: int) -> str:
+    return "1 recording" if count == 1 else f"{count} recordings"
 
 
 def _size(size_bytes: int) -> str:
