@@ -9,15 +9,18 @@ from typing import Any
 import msgspec
 
 _REF = "#/components/schemas/{name}"
+Kind = type | tuple[type, ...] | None
+"""What an answer holds: a struct, a bare text or list, one of several, or nothing (of a refusal: a problem)."""
+_PLAIN: dict[Any, dict[str, str]] = {str: {"type": "string"}, list: {"type": "array"}}
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. `answers`: status -> what comes (None: nothing, or a problem); `files`: other media types of 200."""
+    """One method of one path. `answers`: status -> what comes; `files`: other media types of 200."""
 
     method: str
     path: str
     summary: str
-    answers: Mapping[int, type | None]
+    answers: Mapping[int, Kind]
     files: Sequence[str] = ()
     bodies: Mapping[str, Any] = {}
     """Media type -> struct or a ready schema."""
@@ -33,7 +36,8 @@ def document(
     """OpenAPI 3.1. `codes`: status -> the error codes that come with it."""
     structs = {errors}
     for one in operations:
-        structs |= {kind for kind in (*one.answers.values(), *one.bodies.values()) if isinstance(kind, type)}
+        kinds = {each for kind in (*one.answers.values(), *one.bodies.values()) for each in _each(kind)}
+        structs |= {kind for kind in kinds if issubclass(kind, msgspec.Struct)}
     _, schemas = msgspec.json.schema_components(sorted(structs, key=lambda kind: kind.__name__), ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for one in operations:
@@ -98,14 +102,25 @@ def _operation(one: Operation, errors: type, codes: Mapping[int, str]) -> dict[s
     return said
 
 
-def _response(status: int, kind: type | None, errors: type, codes: Mapping[int, str]) -> dict[str, Any]:
+def _each(kind: Any) -> tuple[type, ...]:
+    """The types of an answer; a schema that is ready names none."""
+    if isinstance(kind, tuple):
+        return kind
+    return (kind,) if isinstance(kind, type) else ()
+
+
+def _response(status: int, kind: Kind, errors: type, codes: Mapping[int, str]) -> dict[str, Any]:
     if status >= 400:
         return {"description": codes[status], "content": {"application/json": {"schema": _schema(errors)}}}
     if kind is None:
         return {"description": "Nothing more to say."}
-    summary = (kind.__doc__ or kind.__name__).partition("\n")[0]
+    summary = " Or: ".join((one.__doc__ or one.__name__).partition("\n")[0] for one in _each(kind) if one not in _PLAIN)
     return {"description": summary, "content": {"application/json": {"schema": _schema(kind)}}}
 
 
 def _schema(kind: Any) -> Any:
-    return {"$ref": _REF.format(name=kind.__name__)} if isinstance(kind, type) else kind
+    if isinstance(kind, tuple):
+        return {"anyOf": [_schema(one) for one in kind]}
+    if not isinstance(kind, type):
+        return kind
+    return _PLAIN.get(kind, {"$ref": _REF.format(name=kind.__name__)})

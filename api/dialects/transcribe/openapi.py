@@ -3,32 +3,183 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, get_args
 
-from api import openapi
+from api import once, openapi
 from api.dialects.transcribe.faults import FAULTS
-from api.dialects.transcribe.wire import Problem, SyncAnswer, TopUp, TopUpAnswer
-from api.openapi import Operation
+from api.dialects.transcribe.jobs_wire import (
+    Created,
+    JobAnswer,
+    Resumed,
+    UploadCompleted,
+    UploadPage,
+    UploadUrls,
+)
+from api.dialects.transcribe.options import DEFAULT_MODEL, PROMPT_BYTES, REFERENCE_CHARS
+from api.dialects.transcribe.webhook_keys import PATH as KEYS_PATH
+from api.dialects.transcribe.webhook_keys import WebhookKeys
+from api.dialects.transcribe.wire import Problem, SyncAnswer, Taken, TopUp, TopUpAnswer
+from api.openapi import Kind, Operation
+from tiro.model.batch import MAX_FILES
+from tiro.model.request import CueSize
+from tiro.model.speech import Task
+from tiro.render.documents import OMISSIBLE
 
-_KNOWN: dict[int, type | None] = dict.fromkeys((400, 401, 403, 500, 503))
+_TEXT = {"type": "string"}
+_CHOICES: dict[str, Any] = {
+    "model": {**_TEXT, "default": DEFAULT_MODEL},
+    "language": {**_TEXT, "description": "A code such as en; left out, it is detected."},
+    "task": {**_TEXT, "enum": list(get_args(Task)), "default": "transcribe"},
+    "vad_filter": {"type": "boolean", "default": False},
+    "initial_prompt": {**_TEXT, "description": f"At most {PROMPT_BYTES} bytes."},
+    "vtt_granularity": {**_TEXT, "enum": list(get_args(CueSize)), "default": "sentence"},
+    "exclude": {**_TEXT, "description": f"Of {', '.join(OMISSIBLE)}, with commas between them."},
+    "reference_id": {**_TEXT, "maxLength": REFERENCE_CHARS},
+    "webhook_url": _TEXT,
+}
+_FORM = {
+    "type": "object",
+    "properties": {
+        "file": {**_TEXT, "contentMediaType": "application/octet-stream"},
+        "url": {**_TEXT, "description": "Instead of a file: where it lies."},
+        **_CHOICES,
+    },
+}
+_FILE = {
+    "type": "object",
+    "properties": {
+        "reference_id": _CHOICES["reference_id"],
+        **dict.fromkeys(("url", "filename", "content_type"), _TEXT),
+        "language": {"type": ["string", "null"]},
+        "size_bytes": {"type": "integer", "minimum": 1},
+    },
+}
+_FILES = {"type": "array", "items": _FILE, "minItems": 1, "maxItems": MAX_FILES}
+_SUMS = {name: {"type": "integer", "minimum": 0} for name in ("file_count", "total_size_bytes")}
+_MANY = {"type": "object", "required": ["files"], "properties": {"files": _FILES, **_SUMS, **_CHOICES}}
+_JOB = {
+    "type": "object",
+    "required": ["type"],
+    "properties": {
+        "type": {"enum": ["big_file", "batch"]},
+        "size_bytes": {"type": "integer", "minimum": 1, "description": "Of a big_file that is uploaded."},
+        **dict.fromkeys(("content_type", "filename"), _TEXT),
+        "source": {
+            "type": "object",
+            "properties": {"type": {"const": "url"}, "url": _TEXT},
+            "description": "Of a big_file that is fetched.",
+        },
+        "files": {**_FILES, "description": "Of a batch."},
+        **_SUMS,
+        **_CHOICES,
+    },
+}
+_RESUME = {
+    "type": "object",
+    "required": ["upload"],
+    "properties": {
+        "upload": {
+            "type": "object",
+            "required": ["type", "key"],
+            "properties": {"type": {"enum": ["multipart", "put"]}, "key": _TEXT, "upload_id": _TEXT},
+        }
+    },
+}
+_KNOWN: dict[int, Kind] = dict.fromkeys((400, 401, 403, 500, 503))
+_ONE_JOB: dict[int, Kind] = {**_KNOWN, 404: None}
+_CREATES: dict[int, Kind] = {**_KNOWN, **dict.fromkeys((402, 408, 429))}
+_ID = {"name": "job_id", "in": "path", "required": True, "schema": _TEXT}
+_ONCE = {"name": once.HEADER, "in": "header", "schema": {**_TEXT, "minLength": 1, "maxLength": once.LONGEST}}
 _AUTH = '-H "Authorization: Bearer $KEY"'
+
+
+def _posting(path: str, body: str) -> str:
+    return f"curl -s {_AUTH} $API{path} -H 'Content-Type: application/json' -d '{body}'"
+
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         method="POST",
         path="/v1/transcribe",
-        summary="Transcribe a recording of up to 10 minutes and 30 MB, and wait for it. JSON creates a job instead.",
-        bodies={"multipart/form-data": {"type": "object"}},
-        answers={200: SyncAnswer, **_KNOWN, **dict.fromkeys((402, 408, 429, 502))},
+        summary="Transcribe a recording of up to 10 minutes and 30 MB while the caller waits. As JSON: create a job.",
+        bodies={"multipart/form-data": _FORM, "application/json": _MANY},
+        answers={200: (SyncAnswer, Taken, Created, JobAnswer, str, list), **_CREATES, 502: None},
         example=f"curl -s {_AUTH} $API/v1/transcribe -F file=@interview.mp3 -F language=en",
+    ),
+    Operation(
+        method="POST",
+        path="/v1/jobs",
+        summary="Create a job: one recording of up to 10 GB, or a batch of up to 10,000.",
+        bodies={"application/json": _JOB},
+        parameters=(_ONCE,),
+        answers={200: Created, **_CREATES, 409: None},
+        example=_posting("/v1/jobs", '{"type":"big_file","size_bytes":157286400,"content_type":"audio/mpeg"}'),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/jobs/{job_id}/upload-urls",
+        summary="Upload addresses of 1 to 500 files of a batch.",
+        bodies={"application/json": UploadPage},
+        parameters=(_ID,),
+        answers={200: UploadUrls, **_ONE_JOB, 408: None, 409: None},
+        example=_posting("/v1/jobs/$JOB/upload-urls", '{"files":[{"file_id":"episode_1"}]}'),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/jobs/{job_id}/resume-upload",
+        summary="Fresh upload addresses for what is still missing.",
+        bodies={"application/json": _RESUME},
+        parameters=(_ID,),
+        answers={200: Resumed, **_ONE_JOB, 408: None, 409: None},
+        example=_posting("/v1/jobs/$JOB/resume-upload", '{"upload":{"type":"put","key":"\'$UPLOAD\'"}}'),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/transcribe/{job_id}/upload-completed",
+        summary="All has been uploaded: the job begins. Doing it twice is the same as once.",
+        parameters=(_ID,),
+        answers={200: UploadCompleted, **_ONE_JOB, 409: None},
+        example=f"curl -s -X POST {_AUTH} $API/v1/transcribe/$JOB/upload-completed",
+    ),
+    Operation(
+        method="GET",
+        path="/v1/transcribe/{job_id}",
+        summary="Where a job stands, and where its result is.",
+        parameters=(_ID,),
+        answers={200: JobAnswer, **_ONE_JOB},
+        example=f"curl -s {_AUTH} $API/v1/transcribe/$JOB",
+    ),
+    Operation(
+        method="GET",
+        path="/v1/transcribe/{job_id}/result",
+        summary="To the result of a job.",
+        parameters=(_ID,),
+        answers={302: None, **_ONE_JOB, 409: None},
+        example=f"curl -s {_AUTH} $API/v1/transcribe/$JOB/result",
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/transcribe/{job_id}",
+        summary="Cancel a job that is under way, or remove one that has ended with all its content (204).",
+        parameters=(_ID,),
+        answers={200: JobAnswer, 204: None, **_ONE_JOB},
+        example=f"curl -s -X DELETE {_AUTH} $API/v1/transcribe/$JOB",
+    ),
+    Operation(
+        method="GET",
+        path=KEYS_PATH,
+        summary="The public keys that webhooks are signed with.",
+        answers={200: WebhookKeys, 500: None, 503: None},
+        open=True,
+        example=f"curl -s $API{KEYS_PATH}",
     ),
     Operation(
         method="POST",
         path="/v1/add-funds",
         summary="Credit the account's own balance, where the operator allows that.",
         bodies={"application/json": TopUp},
-        answers={200: TopUpAnswer, **_KNOWN},
-        example=f"curl -s {_AUTH} $API/v1/add-funds -H 'Content-Type: application/json' -d '{{\"amount\":5}}'",
+        answers={200: TopUpAnswer, **_KNOWN, 408: None},
+        example=_posting("/v1/add-funds", '{"amount":5}'),
     ),
 )
 
@@ -39,5 +190,5 @@ def document(public_url: str) -> dict[str, Any]:
     for code, fault in FAULTS.items():
         by_status[fault.status].append(fault.code or code)
     codes = {status: ", ".join(dict.fromkeys(names)) for status, names in by_status.items()}
-    about = "A recording becomes its transcript at once; large ones and many become jobs."
+    about = "A recording becomes its transcript while the caller waits; large ones, and many, become jobs."
     return openapi.document("Transcribe API", about, public_url, OPERATIONS, Problem, codes)

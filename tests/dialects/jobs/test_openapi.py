@@ -7,36 +7,16 @@ import os
 import shlex
 import shutil
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
-from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from api.dialects.jobs.openapi import OPERATIONS
+from tests.dialects.describing import check, document_of
 from tests.servers.api import Api
 
 ROOT = Path(__file__).parents[3]
 UNKNOWN = "job_01ARZ3NDEKTSV4RRFFQ69G5FAV"
-
-
-async def document_of(api: Api) -> dict[str, Any]:
-    answer = await api.http.get("/openapi.json", headers={"Authorization": ""})
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
-    return dict(answer.json())
-
-
-def check(document: dict[str, Any], operation: dict[str, Any], status: int, media: str, body: bytes) -> None:
-    """An answer against what the document says of it."""
-    said = operation["responses"][str(status)]
-    if "content" not in said:
-        assert body == b""
-        return
-    schema = said["content"][media]
-    if media == "application/json":
-        whole = {**schema["schema"], "components": document["components"]}
-        Draft202012Validator(whole).validate(msgspec.json.decode(body))
 
 
 @pytest.mark.promise("J49")

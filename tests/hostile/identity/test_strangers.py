@@ -5,27 +5,27 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import httpx2
 import pytest
-from litestar import Litestar
-from litestar.routes import HTTPRoute
 
-from api.app import create_app
-from api.config import ApiConfig
-from tests.servers.api import ADMIN, PUBLIC_URL, TOKEN_KEY, Api
+from tests.dialects.describing import served
+from tests.dialects.transcribe.calling import funded
+from tests.servers.api import ADMIN, Api
 
 Note = Callable[[str], None]
 ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 PUBLIC = {
     ("GET", "/health"),
-    ("GET", "/openapi.json"),
-    ("GET", "/docs"),
+    *(("GET", f"/openapi{name}") for name in ("", ".json", "/jobs.json", "/transcribe.json")),
+    *(("GET", f"/docs{name}") for name in ("", "/jobs", "/transcribe")),
+    ("GET", "/.well-known/transcribeapi-webhook-keys.json"),
     ("POST", "/auth/token"),
     ("POST", "/auth/refresh"),
 }
 """What answers without a key: by decision, one by one. OPTIONS asks for none either; the two of /auth ask in the body."""
+REFUSED = {"_admin": 404, "files": 403}
+"""First segment -> what is said without the right key, where that is no 401: the operator's corner is not there; a link is its own key."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -57,18 +57,46 @@ async def _cancelled(api: Api) -> str:
     return job_id
 
 
+async def _awaiting(api: Api) -> str:
+    answer = await (await funded(api)).http.post("/v1/jobs", json={"type": "big_file", "size_bytes": 1000})
+    return str(answer.json()["job_id"])
+
+
+async def _to_fetch(api: Api) -> str:
+    source = {"type": "url", "url": "https://93.184.215.14/a.mp3"}
+    answer = await (await funded(api)).http.post("/v1/jobs", json={"type": "big_file", "source": source})
+    return str(answer.json()["job_id"])
+
+
+async def _heard(api: Api) -> str:
+    job_id = await _to_fetch(api)
+    await api.complete(job_id)
+    return job_id
+
+
+async def _unheard(api: Api) -> str:
+    job_id = await _to_fetch(api)
+    await api.fail(job_id, "source_unavailable", "http_status")
+    return job_id
+
+
 Maker = Callable[[Api], Awaitable[str]]
-THINGS: dict[str, tuple[str, tuple[Maker, ...]]] = {
-    "job_id": (f"job_{ULID}", (_queued, _processing, _completed, _failed, _cancelled)),
+THINGS: dict[tuple[str, str], tuple[str, tuple[Maker, ...]]] = {
+    ("jobs", "job_id"): (f"job_{ULID}", (_queued, _processing, _completed, _failed, _cancelled)),
+    ("transcribe", "job_id"): (f"job_{ULID}", (_awaiting, _to_fetch, _heard, _unheard)),
 }
-"""By the name of a path's parameter: an id that never was, and how an owner comes by a thing in each of its states."""
+"""By dialect and the name of a path's parameter: an id that never was, and how an owner comes by a thing in each of its states."""
 
 
-async def _documented(api: Api) -> list[tuple[str, str, dict[str, Any]]]:
-    """Method, path and what the document says of it."""
-    document = (await api.http.get("/openapi.json")).json()
+async def _documented(api: Api) -> list[tuple[str, str, str]]:
+    """Dialect, method and path of all that any document says."""
+    index = (await api.http.get("/openapi")).json()["documents"]
+    documents = {one["name"]: (await api.http.get(f"/openapi/{one['name']}.json")).json() for one in index}
     return [
-        (method.upper(), path, said) for path, methods in document["paths"].items() for method, said in methods.items()
+        (dialect, method.upper(), path)
+        for dialect, document in documents.items()
+        for path, methods in document["paths"].items()
+        for method in methods
     ]
 
 
@@ -84,11 +112,12 @@ def _told(answer: httpx2.Response) -> tuple[int, bytes, dict[str, str]]:
 
 async def test_the_owner_of_a_thing_finds_it_on_every_route(api: Api) -> None:
     """Else the test below would compare nothing with nothing."""
-    for method, path, _ in await _documented(api):
+    for dialect, method, path in await _documented(api):
         for name in _places(path):
-            assert name in THINGS, f"{path}: say in THINGS how an account comes by a {name}"
-            found = [await api.http.request(method, path.format(**{name: await make(api)})) for make in THINGS[name][1]]
-            assert 404 not in {answer.status_code for answer in found}, (method, path)
+            assert (dialect, name) in THINGS, f"{path}: say in THINGS how an account comes by a {name}"
+            for make in THINGS[dialect, name][1]:
+                answer = await api.http.request(method, path.format(**{name: await make(api)}))
+                assert answer.status_code != 404, (method, path, make)
 
 
 @pytest.mark.hostile_input(
@@ -99,22 +128,24 @@ async def test_another_accounts_thing_is_an_unknown_thing(api: Api, seen: Note) 
     _, stranger = await api.account_with_key()
     token = (await api.http.post("/auth/token", json={"api_key": stranger})).json()["access_token"]
     tried = 0
-    for (method, path, _), credential in itertools.product(await _documented(api), (stranger, token)):
+    for (dialect, method, path), credential in itertools.product(await _documented(api), (stranger, token)):
+        if dialect != "jobs" and credential == token:
+            continue  # it opens nothing there
         for name in _places(path):
-            never, makers = THINGS[name]
+            never, makers = THINGS[dialect, name]
             for make in makers:
                 thing = await make(api)
-                before = _told(await api.http.get(f"/jobs/{thing}"))
+                before = await api.house.jobs.get(thing)
                 theirs, unknown = [
                     _told(await api.http.request(method, path.format(**{name: one}), headers=api.bearer(credential)))
                     for one in (thing, never)
                 ]
                 assert theirs == unknown, (method, path, make)
                 assert theirs[0] == 404
-                assert _told(await api.http.get(f"/jobs/{thing}")) == before
+                assert await api.house.jobs.get(thing) == before
                 tried += 1
     seen(f"404, {tried} times the same as unknown")
-    assert tried >= 20
+    assert tried >= 60
     assert (await api.http.get("/jobs", headers=api.bearer(stranger))).json()["jobs"] == []
 
 
@@ -137,28 +168,14 @@ async def test_an_account_is_whom_the_key_says_and_nobody_else(api: Api, seen: N
     assert [job["job_id"] for job in page.json()["jobs"]] == made[::-1]
 
 
-def _served(api: Api) -> set[tuple[str, str]]:
-    """Method and path of every route of such a server, whoever owns it, documented or not."""
-    app = create_app(api.house, ApiConfig(public_url=PUBLIC_URL, token_key=TOKEN_KEY, admin_token=ADMIN))._app
-    assert isinstance(app, Litestar)
-    return {
-        (method, route.path_format)
-        for route in app.routes
-        if isinstance(route, HTTPRoute)
-        for handler in route.route_handlers
-        for method in handler.http_methods
-        if method != "OPTIONS"
-    }
-
-
 @pytest.mark.hostile_input(
     53, "every route without a key, with an unknown one, with another's kind of key", "401 or 404"
 )
 async def test_every_route_asks_for_a_key_but_the_few_that_are_public(api: Api, seen: Note) -> None:
     """Found in the server itself; whatever else is wrong with the request, the missing key is said first."""
-    served = _served(api)
-    assert served >= PUBLIC
-    asked = served - PUBLIC
+    there = served(api)
+    assert there >= PUBLIC
+    asked = there - PUBLIC
     assert len(asked) >= 25
     for method, path in sorted(asked):
         wrong = api.key if path.startswith("/_admin") else ADMIN
@@ -166,19 +183,19 @@ async def test_every_route_asks_for_a_key_but_the_few_that_are_public(api: Api, 
         for headers in ({}, api.bearer("tsk_live_unknown"), api.bearer(wrong), api.bearer("a.b.c")):
             async with httpx2.AsyncClient(base_url=api.url, timeout=30, trust_env=False) as http:
                 answer = await http.request(method, f"{address}?limit=x&format=x", headers=headers)
-            assert answer.status_code == (404 if path.startswith("/_admin") else 401), (method, path, headers)
-    seen(f"401 on {len(asked)} routes, 404 where they are the operator's; {len(PUBLIC)} are public")
+            assert answer.status_code == REFUSED.get(path.split("/")[1], 401), (method, path, headers)
+    seen(f"401 on {len(asked)} routes, 404 where they are the operator's, 403 for links; {len(PUBLIC)} are public")
 
 
 @pytest.mark.hostile_input(53, "methods that a route does not have", "405 or 404, never carried out")
 async def test_what_is_no_route_is_no_way_in(api: Api, seen: Note) -> None:
     """Each path with each other method, with the right key and headers that would change the method."""
-    served = _served(api)
-    paths = {path for _, path in served}
+    there = served(api)
+    paths = {path for _, path in there}
     override = {"X-HTTP-Method-Override": "DELETE", "X-Method-Override": "DELETE", "X-Original-URL": "/_admin/jobs"}
     tried = 0
     for method, path in itertools.product(METHODS, sorted(paths)):
-        if (method, path) in served or (method == "HEAD" and ("GET", path) in served):
+        if (method, path) in there or (method == "HEAD" and ("GET", path) in there):
             continue
         answer = await api.http.request(method, re.sub(r"\{\w+\}", f"job_{ULID}", path), headers=override)
         assert answer.status_code in {404, 405}, (method, path)
