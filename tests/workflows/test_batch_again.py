@@ -172,7 +172,7 @@ async def test_what_temporal_has_lost_of_a_batch_is_ended(make_world: WorldMaker
 
 
 async def test_the_priority_and_the_account_of_a_batch_go_with_all_its_work(world: BatchWorld, shelf: Shelf) -> None:
-    """Files of a batch come behind single jobs, in their account's share."""
+    """Files of a batch come behind single jobs, in their account's share: activities have the priority of their workflow."""
     shelf.slow = {0}
     async with world.working(["control", "media"]):
         job_id = await world.submit([shelf.url(0)])
