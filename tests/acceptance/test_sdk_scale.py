@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import httpx2
 import pytest
 
 from tests.acceptance.conftest import SiteMaker
-from tests.acceptance.processes import Child
 from tests.acceptance.sdks import CURRENT, node, python, wide_wav
 from tests.acceptance.site import Site
 from tests.media_builder import numbered, wav
@@ -19,7 +17,6 @@ from tests.servers.s3 import S3Server
 from tiro.adapters.temporal.devserver import free_port
 
 pytestmark = pytest.mark.timeout(280)
-SERVE = "from commands.serve import serve; serve()"
 
 PYTHON = """
 client = TranscribeAPI(apiKey=given["key"], baseUrl=given["base"], uploadConcurrency=4, polling={"interval": 10, "timeout": 120})
@@ -60,16 +57,8 @@ async def scale(make_site: SiteMaker, s3_server: S3Server, s3_bucket: str, monke
     site = await make_site(**reached, TIRO_BLOBS=f"s3://{s3_bucket}", TIRO_PUBLIC_URL=base)
     await site.house.wallets.credit(site.account.account_id, 10_000_000, "for the test")
     await site.working()
-    await serving(site, base)
+    await site.serving_at(base)
     return Scale(site, s3_server, base)
-
-
-async def serving(site: Site, base: str) -> Child:
-    """Links name the address that the API is told, so it is told the one that it has."""
-    command = [sys.executable, "-c", SERVE, "--port", base.rpartition(":")[2]]
-    child = site.processes.start("api", command, site.environ)
-    await child.says("Serving ")
-    return child
 
 
 @pytest.mark.promise("T2", "T18")

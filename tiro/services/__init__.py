@@ -6,4 +6,5 @@ replays (answered before) · limiter (too often) · dispatch (rows become workfl
 ending (a run ends, once) · jobs (look, cancel, delete, retry, steer) · billing (what a job costs)
 purses (what pays) · wallets (money comes in)
 hooks (deliveries) · signing (the server's own keys) · upkeep (purge, reconcile)
+audit (what does not agree): of the records themselves (audit_books), with Temporal (audit_flow), with the store (audit_store)
 """
