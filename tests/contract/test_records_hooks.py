@@ -65,10 +65,24 @@ async def test_an_attempt_of_an_unknown_event_is_not_written(records: SqlRecords
 async def test_the_same_number_twice_is_one_attempt(records: SqlRecords) -> None:
     await given(records, account(), delivery())
     await asyncio.gather(*(_record(records, _attempt()) for _ in range(6)))
-    again = await _record(records, _attempt(1, 200, at_s=3), "delivered")
+    again = await _record(records, _attempt(1, None, "timeout", at_s=3))
     assert again is not None
-    assert (again.attempts, again.state, again.last_status) == (1, "delivered", 200)
-    assert await within(records, lambda tx: tx.hooks.attempts("evt_1")) == [_attempt(1, 200, at_s=3)]
+    assert (again.attempts, again.state, again.last_error) == (1, "pending", "timeout")
+    assert await within(records, lambda tx: tx.hooks.attempts("evt_1")) == [_attempt(1, None, "timeout", at_s=3)]
+
+
+async def test_the_same_number_refused_and_then_taken_is_two_attempts(records: SqlRecords) -> None:
+    """Who has seen the refusal goes on to see it; told once more, it is still two."""
+    await given(records, account(), delivery())
+    await _record(records, _attempt())
+    for _ in range(2):
+        late = await _record(records, _attempt(1, 200, at_s=3), "delivered")
+        assert late is not None
+        assert (late.attempts, late.state, late.last_status) == (2, "delivered", 200)
+    assert [(one.number, one.status) for one in await within(records, lambda tx: tx.hooks.attempts("evt_1"))] == [
+        (1, 503),
+        (2, 200),
+    ]
 
 
 async def test_what_was_delivered_stays_delivered(records: SqlRecords) -> None:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import httpx2
 
 from tests.servers.api import PUBLIC_URL, Api
 from tiro.model.job import Job
+from tiro.ports import Answer
 
 URL = "https://storage.example.com/audio.mp3?signature=s"
 HOOK = "https://93.184.215.14/transcribe-webhook"
+
+
+class Receiver:
+    """Takes a webhook, or does not; `meanwhile` happens before it answers."""
+
+    def __init__(self) -> None:
+        self.takes = True
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    def check(self, url: str) -> None: ...
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Answer:
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        return Answer(200 if self.takes else 500, None, 1)
 
 
 async def created(api: Api, body: dict[str, Any], path: str = "/v1/jobs") -> dict[str, Any]:

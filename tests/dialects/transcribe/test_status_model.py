@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -25,14 +24,13 @@ from hypothesis.stateful import (
 from api.app import create_app
 from api.config import ApiConfig
 from api.dialects.transcribe.status import FOLLOWS
-from tests.dialects.transcribe.asking import HOOK, URL
+from tests.dialects.transcribe.asking import HOOK, URL, Receiver
 from tests.servers.api import PUBLIC_URL, TOKEN_KEY, house_settings, transcript
 from tiro.adapters.fakes import RecordedOrchestrator, SetClock
 from tiro.model.batch import BatchFile
 from tiro.model.blob import document_key, file_id, source_key, transcript_key
 from tiro.model.job import JobPatch
 from tiro.model.media import Span, SpanPlan
-from tiro.ports import Answer
 from tiro.render.outcomes import FAILED
 from tiro.services.ending import Fault
 from tiro.services.hooks import Hooks
@@ -66,17 +64,6 @@ WHICH = st.integers(0, 3)
 def picked(models: list[Model], which: int) -> Model:
     """One of those that there are."""
     return models[which % len(models)]
-
-
-class Receiver:
-    """Takes a webhook, or does not."""
-
-    takes = True
-
-    def check(self, url: str) -> None: ...
-
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Answer:
-        return Answer(200 if self.takes else 500, None, 1)
 
 
 class Model:

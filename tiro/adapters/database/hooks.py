@@ -42,13 +42,21 @@ class SqlHooks:
         return found
 
     async def record(self, attempt: Attempt, state: DeliveryState, next_attempt_at: datetime | None) -> Delivery | None:
-        """An attempt made again under its number replaces what it found. `delivered` and `stopped` are not taken back to `pending`."""
+        """An attempt made again under its number replaces what it found, but not its refusal when it was taken after all: that is one more.
+
+        `delivered` and `stopped` are not taken back to `pending`.
+        """
         row = await self._rows.one(
             select(deliveries).where(deliveries.c.event_id == attempt.event_id).with_for_update(key_share=True)
         )
         if row is None:
             return None
         delivery = read(Delivery, row)
+        if delivery.state == "delivered" and attempt.number <= delivery.attempts:
+            return delivery
+        if state == "delivered" and attempt.number <= delivery.attempts:
+            # made twice at once, by a worker that was thought lost, too: the refusal has been seen
+            attempt = msgspec.structs.replace(attempt, number=delivery.attempts + 1)
         found = write(attempt)
         await self._rows.upsert(
             delivery_attempts,
