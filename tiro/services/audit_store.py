@@ -22,11 +22,10 @@ from tiro.ports import Blobs, Clock, Records
 SWEPT_WITHIN = timedelta(minutes=30)
 """The sweep runs every ten minutes, and looks again ten minutes later for what was still being written."""
 _JOBS = "jobs/"
-_FILES = "files"
 _PAGE = 1000
-_MEDIA = frozenset({"source", "spans", "parts", "turns", "packs"})
-_CONTENT = _MEDIA | {"transcript.json", "results", "heard", "pages"}
-"""First names of what was sent in and of what was made of it, below a job's prefix or below that of one of its files."""
+_MEDIA = frozenset({"source", "files", "spans", "parts", "turns", "packs"})
+_CONTENT = _MEDIA | {"transcript.json", "results", "heard", "pages", "manifest"}
+"""First names of what was sent in and of what was made of it, below a job's prefix."""
 
 
 class Stored(msgspec.Struct):
@@ -40,9 +39,8 @@ class Stored(msgspec.Struct):
 
     def take(self, key: str) -> None:
         """One more."""
-        first, _, rest = key.removeprefix(job_prefix(self.job_id)).partition("/")
         self.objects += 1
-        self.names.add(rest.split("/")[1] if first == _FILES and "/" in rest else first)
+        self.names.add(key.removeprefix(job_prefix(self.job_id)).partition("/")[0])
         self.transcript |= key == transcript_key(self.job_id)
         self.document |= key == document_key(self.job_id)
 
