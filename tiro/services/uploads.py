@@ -109,14 +109,6 @@ class Uploads:
             case _:
                 return job
 
-    async def stored(self, keys: Sequence[str]) -> dict[str, int]:
-        """Bytes of those that are there."""
-
-        def look() -> dict[str, int]:
-            return {key: info.size_bytes for key in keys if (info := self._blobs.head(key)) is not None}
-
-        return await asyncio.to_thread(look)
-
     async def heard_of(self, job_id: str) -> None:
         """Something of its upload goes on. Raises NotFound, Conflict `invalid_job_status` when it awaits nothing (any more)."""
         async with self._records.begin() as tx:
