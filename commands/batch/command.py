@@ -42,7 +42,33 @@ class Wish(msgspec.Struct, frozen=True):
     as_json: bool
 
 
-@click.command(short_help="Transcribe a folder or a list of recordings.")
+HELP = """Transcribe many recordings: all of a FOLDER, or those that a LIST names.
+
+\b
+A list is CSV with a first line of column names, or a JSON object per line:
+  reference_id  your name for it; names its results. [default: file or url]
+  file          path, from the list's folder    (one of file
+  url           https address                    and url)
+  language      such as en. [default: --language]
+
+The list is checked before anything is sent, and mistakes are named by their lines. Each recording gets a file per format in --out, and
+report.json tells what became of all: status, error code, seconds, cost, files.
+
+Ctrl-C leaves; the server goes on with what it has, and the same command with --resume comes back to it. Twice: it is cancelled. Nothing
+that is finished is done, or charged, again.
+
+\b
+Exit status: 0 all transcribed, 1 some failed, 2 none or could not run, 130 interrupted.
+
+\b
+Examples:
+  tiro batch recordings/ --out results/
+  tiro batch talks.csv --out results/ --format vtt --format json
+  tiro batch talks.csv --out results/ --resume
+"""
+
+
+@click.command(help=HELP, short_help="Transcribe a folder or a list of recordings.")
 @click.argument("manifest", type=click.Path(path_type=Path), metavar="FOLDER|LIST.csv|LIST.jsonl")
 @click.option(
     "--out", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results."
@@ -68,30 +94,7 @@ def batch(
     resume: bool,
     as_json: bool,
 ) -> None:
-    """Transcribe many recordings: all of a FOLDER, or those that a LIST names.
-
-    \b
-    A list is CSV with a first line of column names, or a JSON object per line:
-      reference_id  your name for it; names its results. [default: file or url]
-      file          path, from the list's folder    (one of file
-      url           https address                    and url)
-      language      such as en. [default: --language]
-
-    The list is checked before anything is sent, and mistakes are named by their lines. Each recording gets a file per format in --out, and
-    report.json tells what became of all: status, error code, seconds, cost, files.
-
-    Ctrl-C leaves; the server goes on with what it has, and the same command with --resume comes back to it. Twice: it is cancelled. Nothing
-    that is finished is done, or charged, again.
-
-    \b
-    Exit status: 0 all transcribed, 1 some failed, 2 none or could not run, 130 interrupted.
-
-    \b
-    Examples:
-      tiro batch recordings/ --out results/
-      tiro batch talks.csv --out results/ --format vtt --format json
-      tiro batch talks.csv --out results/ --resume
-    """  # noqa: D301  # \b is click's mark for text that is not wrapped
+    """What HELP says."""
     from commands.batch.manifest import entries_of
     from tiro.model.languages import LANGUAGES
 

@@ -59,7 +59,6 @@ class Results:
 
 
 def _result(ask: str, fields: dict[str, Any]) -> Result:
-    """A single recording's document has no name in it that is ours: its reference is still what was sent."""
     failed = "code" in fields or "error" in fields
     return Result(
         ask,
