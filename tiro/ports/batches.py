@@ -22,10 +22,6 @@ class Batches(Protocol):
         """
         ...
 
-    async def hold_still(self, job_id: str) -> None:
-        """Until this transaction has ended, none of its files gets another state."""
-        ...
-
     async def tally(self, job_id: str, run: int) -> Tally: ...
     async def files(self, job_id: str, first: int = 0, count: int = 1_000_000) -> list[BatchFile]:
         """Rows of these indexes, in order."""

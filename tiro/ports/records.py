@@ -59,6 +59,10 @@ class Jobs(Protocol):
         """None when there is none, or it is another account's, or (with `account_id`) it is deleted."""
         ...
 
+    async def lock(self, job_id: str) -> Job | None:
+        """The job as it stands: until this transaction has ended, nobody else changes it, nor its files if it is a batch."""
+        ...
+
     async def arrive(self, job_id: str, source: Source, now: datetime) -> Job | None:
         """No longer `awaiting`, with what came in, ending its upload; None when it awaits nothing (any more)."""
         ...

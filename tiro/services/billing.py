@@ -1,7 +1,8 @@
 """What does a job cost, and whom? Its dialect's purse pays; here stands what is held when, and what an end is charged.
 
-Everything works inside the caller's transaction. The files of a batch are paid by the batch: one hold, which grows as files are prepared,
-and one capture, which grows as they are heard.
+Everything works inside the caller's transaction. Locks are taken in one order, so that two transactions never wait for each other
+crosswise: the job, its hold, the balance, the account.
+The files of a batch are paid by the batch: one hold, which grows as files are prepared, and one capture, which grows as they are heard.
 """
 
 from __future__ import annotations
@@ -58,13 +59,8 @@ class Billing:
             await tx.wallets.capture(files[0].job_id, files[0].run, tally.completed_s, now)
         return tally
 
-    async def release(self, tx: Transaction, job: Job, now: datetime) -> None:
-        """Give back what this run holds; a file of a batch holds nothing itself."""
-        if job.batch_id is None:
-            await self._payer(job).release(tx, job, now)
-
     async def close(self, tx: Transaction, job: Job, outcome: Outcome, now: datetime) -> Bill:
-        """The run is ending: charge what it came to, and release the rest."""
+        """The run is ending: charge what it came to, and release the rest. The job must be locked."""
         if job.batch_id is not None:
             return Bill()
         if job.is_batch:
@@ -75,9 +71,7 @@ class Billing:
 
     async def _close_batch(self, tx: Transaction, job: Job, now: datetime) -> Bill:
         """Its files were charged as they were heard, in this run and those before."""
-        # the job's row before its hold, as where files are prepared and settled
-        await tx.batches.hold_still(job.job_id)
-        await self.release(tx, job, now)
+        await self._payer(job).release(tx, job, now)
         charged = await tx.wallets.charged(job.job_id)
         balance = await tx.wallets.balance(job.account_id)
         return Bill(billed_s=charged.seconds, cost_micros=charged.amount_micros, balance_micros=balance.balance_micros)

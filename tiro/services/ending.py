@@ -116,9 +116,10 @@ class Endings:
     async def _end(
         self, tx: Transaction, job: Job, outcome: Outcome, told: Fault | None, now: datetime, delivery: Delivery | None
     ) -> Settled | None:
-        """One transaction: the balance, the job's state (which decides), the slot, the event and its order."""
-        job = await tx.jobs.get(job.job_id) or job
-        if job.ended:
+        """One transaction: the job's state (which decides), the balance, the slot, the event and its order."""
+        # locked before its hold, as where its length becomes known: nothing is held for it from here on
+        run, job = job.run, await tx.jobs.lock(job.job_id) or job
+        if job.run != run or job.ended:
             return await _as_it_ended(tx, job)
         if job.started_at is not None and job.started_at > now:
             return None
@@ -140,9 +141,6 @@ class Endings:
         ended = await tx.jobs.finish(job.job_id, job.run, ending, now, purge_after)
         if ended is None:
             return await _as_it_ended(tx, await tx.jobs.get(job.job_id) or job)
-        if bill.billed_s == 0:
-            # a hold that ingest was just writing was not seen above; from here on the job's state keeps new ones out
-            await self._billing.release(tx, job, now)
         if delivery is not None:
             await tx.hooks.add(delivery)
             await tx.jobs.add_order(Order("delivery", job.job_id, job.run, delivery.event_id))

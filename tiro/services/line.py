@@ -118,10 +118,10 @@ class Line:
             account = await tx.accounts.get(job.account_id)
             if account is None:
                 raise Superseded
-            # the balance before the job, as where a run ends: two transactions never wait for each other crosswise
-            await self._billing.hold(tx, account, job, billable_seconds(plan.decoded_s), now)
+            # the job before its hold, as where a run ends: a run that has ended holds nothing any more
             if not await tx.jobs.patch(job.job_id, job.run, patch, now):
                 raise Superseded
+            await self._billing.hold(tx, account, job, billable_seconds(plan.decoded_s), now)
 
     def hearing(self, job: Job) -> Hearing:
         """A span of this job, as it stands, begins to be heard."""

@@ -45,9 +45,6 @@ class SqlBatches:
         await self._rows.run(update(jobs).where(jobs.c.job_id == job_id).values(counted))
         return tally
 
-    async def hold_still(self, job_id: str) -> None:
-        await self._rows.one(select(jobs.c.job_id).where(jobs.c.job_id == job_id).with_for_update(key_share=True))
-
     async def tally(self, job_id: str, run: int) -> Tally:
         def seconds(*states: str) -> object:
             counts = and_(files.c.run == run, files.c.state.in_(states))

@@ -48,6 +48,10 @@ class SqlJobs:
         row = await self._rows.one(query)
         return None if row is None else read(Job, row)
 
+    async def lock(self, job_id: str) -> Job | None:
+        row = await self._rows.one(select(jobs).where(jobs.c.job_id == job_id).with_for_update(key_share=True))
+        return None if row is None else read(Job, row)
+
     async def page(
         self,
         account_id: str | None,
