@@ -90,10 +90,10 @@ class JobRoutes:
     async def upload_urls(self, request: HttpRequest, job_id: FromPath[str]) -> Answer:
         job = await self._job(request, job_id)
         with _in_words_of_a_job():
-            page = translate.page_of(await read_json(request, self._limits))
+            page = translate.page_of(await read_long_json(request, self._manifest, MANIFEST_VALUES))
         async with self._refusals(job):
-            if not job.is_batch:
-                raise Conflict("invalid_job_status", "Only a batch hands out pages of upload URLs.")
+            if not (job.is_batch and job.awaiting):
+                raise Conflict("invalid_job_status", "Upload URLs are for batches that are still uploading.")
             entries = await self._house.batches.named(job, [one.reference for one in page])
             wanted = [_wanted(job, entries.get(one.reference), one) for one in page]
             how = await self._house.uploads.instructions(job.job_id, wanted)
@@ -130,7 +130,8 @@ class JobRoutes:
     async def delete(self, request: HttpRequest, job_id: FromPath[str]) -> Answer:
         """What is under way is cancelled and can still be asked about; what has ended is gone."""
         job = await self._job(request, job_id)
-        cancelled = await self._house.jobs.delete(job.job_id, job.account_id)
+        async with self._refusals(job):
+            cancelled = await self._house.jobs.delete(job.job_id, job.account_id)
         return Answer(b"", status_code=204) if cancelled is None else await self.shown(cancelled)
 
     async def shown(self, job: Job) -> Answer:
@@ -181,14 +182,17 @@ class JobRoutes:
         account = await self._door.account(request)
         if not is_id("job", text):
             raise _unknown()
-        try:
-            job = await self._house.jobs.get(text, account.account_id)
-        except NotFound:
-            raise _unknown() from None
+        job = await self._found(text, account.account_id)
         kept = job.expires_at is None or self._house.clock.now() < job.expires_at
         if job.dialect != DIALECT or not kept:
             raise _unknown()
         return job
+
+    async def _found(self, job_id: str, account_id: str) -> Job:
+        try:
+            return await self._house.jobs.get(job_id, account_id)
+        except NotFound:
+            raise _unknown() from None
 
     async def _seen(self, job: Job) -> Seen:
         return answers.seen(job, (await self._house.jobs.events([job])).get(job.job_id, ()))
@@ -208,7 +212,7 @@ class JobRoutes:
         except NotFound:
             raise _unknown() from None
         except Conflict as refused:
-            now = await self._seen(await self._house.jobs.get(job.job_id, job.account_id))
+            now = await self._seen(await self._found(job.job_id, job.account_id))
             raise Conflict("invalid_job_status", refused.message, job_status=now.job_status) from None
 
 
