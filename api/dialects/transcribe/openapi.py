@@ -45,33 +45,45 @@ _FORM = {
         **_CHOICES,
     },
 }
+
+
+def _or_null(properties: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """In JSON, null is a field that is not there."""
+    return {name: {"anyOf": [schema, {"type": "null"}]} for name, schema in properties.items()}
+
+
 _FILE = {
     "type": "object",
-    "properties": {
-        "reference_id": _CHOICES["reference_id"],
-        **dict.fromkeys(("url", "filename", "content_type"), _TEXT),
-        "language": {"type": ["string", "null"]},
-        "size_bytes": {"type": "integer", "minimum": 1},
-    },
+    "properties": _or_null(
+        {
+            "reference_id": _CHOICES["reference_id"],
+            **dict.fromkeys(("url", "filename", "content_type", "language"), _TEXT),
+            "size_bytes": {"type": "integer", "minimum": 1},
+        }
+    ),
 }
 _FILES = {"type": "array", "items": _FILE, "minItems": 1, "maxItems": MAX_FILES}
 _SUMS = {name: {"type": "integer", "minimum": 0} for name in ("file_count", "total_size_bytes")}
-_MANY = {"type": "object", "required": ["files"], "properties": {"files": _FILES, **_SUMS, **_CHOICES}}
+_MANY = {"type": "object", "required": ["files"], "properties": {"files": _FILES, **_or_null({**_SUMS, **_CHOICES})}}
+_SOURCE = {
+    "type": "object",
+    "properties": {"type": {"const": "url"}, "url": _TEXT},
+    "description": "Of a big_file that is fetched.",
+}
 _JOB = {
     "type": "object",
-    "required": ["type"],
     "properties": {
-        "type": {"enum": ["big_file", "batch"]},
-        "size_bytes": {"type": "integer", "minimum": 1, "description": "Of a big_file that is uploaded."},
-        **dict.fromkeys(("content_type", "filename"), _TEXT),
-        "source": {
-            "type": "object",
-            "properties": {"type": {"const": "url"}, "url": _TEXT},
-            "description": "Of a big_file that is fetched.",
-        },
+        "type": {"enum": ["big_file", "batch", None], "description": "May be left out where there are `files`."},
         "files": {**_FILES, "description": "Of a batch."},
-        **_SUMS,
-        **_CHOICES,
+        **_or_null(
+            {
+                "size_bytes": {"type": "integer", "minimum": 1, "description": "Of a big_file that is uploaded."},
+                "source": _SOURCE,
+                **dict.fromkeys(("content_type", "filename"), _TEXT),
+                **_SUMS,
+                **_CHOICES,
+            }
+        ),
     },
 }
 _RESUME = {
