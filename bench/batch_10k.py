@@ -1,4 +1,4 @@
-"""What does a file of a large batch cost? `python -m bench.batch_10k [--files 10000] [--rounds 1]` prints the ratio to a bare child workflow.
+"""What does a file of a large batch cost? `python -m bench.batch_10k [--files 10000] [--rounds 1]` prints a ratio.
 
 Runs `tiro up` with an engine that hears nothing to speak of, hands in manifests through the public API, and takes the time from
 "all is uploaded" to "the result is there". By turns, on the same Temporal server: as many child workflows with one activity each,
