@@ -39,6 +39,7 @@ class Page:
         self._priority: int | None = None
         self._fetched_bytes = 0
         self._ended = 0
+        self._packs = asyncio.Semaphore(task.width)
         self._long = asyncio.Semaphore(LONG_FILES)
 
     @workflow.run
@@ -109,11 +110,12 @@ class Page:
 
     async def _hear(self, pack: Pack) -> None:
         """With each engine of the chain what the one before did not get done."""
-        left = pack.files
-        for engine in range(len(self._task.engines)):
-            left = await self._hear_with(pack.name, left, self._task.engines[engine:])
-            if not left:
-                return
+        async with self._packs:
+            left = pack.files
+            for engine in range(len(self._task.engines)):
+                left = await self._hear_with(pack.name, left, self._task.engines[engine:])
+                if not left:
+                    return
 
     async def _hear_with(self, pack: str, files: tuple[int, ...], engines: tuple[str, ...]) -> tuple[int, ...]:
         """Those that the next engine is to hear."""

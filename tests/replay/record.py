@@ -1,5 +1,7 @@
 """Records the histories that test_replay.py replays: `python -m tests.replay.record` runs every main path on a Temporal of its own.
 
+Names behind it are the only paths that are recorded.
+
 Record again only after a change was gated (see test_replay.py): what is recorded here is what runs under way have behind them.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,6 +19,7 @@ from typing import Any
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
 from activities.tasks import Brief, TranscribeTask
+from tests.replay import batches
 from tests.replay.commands import FINGERPRINTS, fingerprints
 from tests.workflows.stations import ScriptedStations, failure, start, start_fetch, working
 from tiro.adapters.temporal import names
@@ -145,6 +149,7 @@ async def upkeep(client: Client) -> str:
 
 PATHS: tuple[Way, ...] = (
     short, long, cancelled, failed, without_voices, superseded, ahead, refused_ahead, delivery, exhausted, upkeep,
+    *batches.PATHS,
 )  # fmt: skip
 
 
@@ -178,7 +183,7 @@ def _without_traces(piece: Any) -> Any:
 async def main() -> None:
     """All paths, each on a server that knows nothing of the others, then the fingerprints."""
     HISTORIES.mkdir(exist_ok=True)
-    for path in PATHS:
+    for path in (path for path in PATHS if not sys.argv[1:] or path.__name__ in sys.argv[1:]):
         with tempfile.TemporaryDirectory() as folder:
             place = DevServerPlace(None, Path(folder) / "log", free_port(), free_port())
             server = DevServer(await get_binary(os.environ, print), place)

@@ -50,7 +50,7 @@ def test_every_workflow_and_every_path_has_a_history() -> None:
         history["events"][0]["workflowExecutionStartedEventAttributes"]["workflowType"]["name"]
         for history in recorded.values()
     }
-    assert types == {names.TRANSCRIPTION, names.FETCH, names.DELIVERY, names.UPKEEP}
+    assert types == {names.TRANSCRIPTION, names.BATCH_WORKFLOW, names.PAGE, names.FETCH, names.DELIVERY, names.UPKEEP}
     assert len(types) == len(WORKFLOWS)
 
 

@@ -180,8 +180,8 @@ async def working(client: Client, stations: ScriptedStations, *interceptors: Int
     """All queues served, in the namespace of this test."""
     activities = [
         getattr(stations, name)
-        for name in vars(ScriptedStations)
-        if hasattr(getattr(ScriptedStations, name), "__temporal_activity_definition")
+        for name in dir(type(stations))
+        if hasattr(getattr(type(stations), name), "__temporal_activity_definition")
     ]
     async with contextlib.AsyncExitStack() as stack:
         for queue in names.QUEUES.values():

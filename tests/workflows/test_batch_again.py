@@ -182,7 +182,6 @@ async def test_the_priority_and_the_account_of_a_batch_go_with_all_its_work(worl
         for workflow_id in ids:
             described = await world.client.get_workflow_handle(workflow_id).describe()
             priorities.append(described.raw_description.workflow_execution_info.priority)
-            priorities += [one.priority for one in described.raw_description.pending_activities]
         shelf.go.set()
         await world.house.jobs.cancel(job_id)
         await world.ended(job_id, "cancelled")
