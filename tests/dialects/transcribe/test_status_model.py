@@ -307,7 +307,7 @@ def test_pollers_see_what_happened_and_no_end_changes(sqlite_url: str, tmp_path:
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=40,
+                max_examples=25,
                 stateful_step_count=20,
                 deadline=None,
                 derandomize=True,
