@@ -7,6 +7,8 @@ import threading
 import time
 from pathlib import Path
 
+from api.config import RequestLimits
+from api.dialects.transcribe.sync import LIMITS as SYNC
 from commands.subject import Finding
 from tiro.model.errors import MediaRefused
 from tiro.model.media import SAMPLE_RATE_HZ, MediaLimits
@@ -18,6 +20,7 @@ from tiro.wiring import Machines, build_preparer
 
 _PROMISED = 6.0
 """x real time that people expect: an hour in ten minutes."""
+_FASTER = "A GPU, more cores, a smaller TIRO_WHISPER_MODEL, or a hosted engine makes it faster."
 
 
 async def measure(settings: Settings, recording: Path) -> list[Finding]:
@@ -39,10 +42,25 @@ async def measure(settings: Settings, recording: Path) -> list[Finding]:
         await asyncio.to_thread(preparer.close)
     speed = decoded_s / took_s
     text = f"{engine.model}: {speed:.1f} x real time ({decoded_s:.0f} s in {took_s:.1f} s, {prepared_s:.1f} s of it decoding)."
+    return [*waited_for(speed), _judged(speed, text)]
+
+
+def waited_for(speed: float) -> list[Finding]:
+    """Whether the longest recording that somebody waits for is ready while they still do, on a machine that does nothing else."""
+    wait_s, longest_s = RequestLimits().wait_s, int(SYNC.max_duration_s)
+    takes_s = longest_s / speed
+    if takes_s <= wait_s:
+        return []
+    text = (
+        f"A recording of {longest_s} s takes {takes_s:.0f} s here; callers of POST /v1/transcribe wait {wait_s:.0f} s."
+    )
+    return [Finding("sync_slow", "warn", text, f"They are told where their job stands, and poll. {_FASTER}")]
+
+
+def _judged(speed: float, text: str) -> Finding:
     if speed >= _PROMISED:
-        return [Finding("speed", "ok", text)]
-    fix = "A GPU, more cores, a smaller TIRO_WHISPER_MODEL, or a hosted engine makes it faster."
-    return [Finding("speed_low", "warn", f"{text} People expect {_PROMISED:.0f} x.", fix)]
+        return Finding("speed", "ok", text)
+    return Finding("speed_low", "warn", f"{text} People expect {_PROMISED:.0f} x.", _FASTER)
 
 
 def _limits(settings: Settings) -> MediaLimits:

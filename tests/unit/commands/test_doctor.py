@@ -63,3 +63,11 @@ def test_a_slow_machine_is_warned_of(
     assert (speed.code, speed.level) == (code, level)
     assert re.search(r"[\d.]+ x real time \(5 s in", speed.text)
     assert bool(speed.fix) == (level == "warn")
+
+
+@pytest.mark.promise("T35")
+@pytest.mark.parametrize(("speed", "warned"), [(5.4, True), (5.5, False)])
+def test_a_machine_that_answers_too_late_is_warned_of(speed: float, warned: bool) -> None:
+    """Ten minutes of audio within the 110 seconds for which a caller waits."""
+    found = measuring.waited_for(speed)
+    assert [(one.code, one.level, bool(one.fix)) for one in found] == ([("sync_slow", "warn", True)] if warned else [])
