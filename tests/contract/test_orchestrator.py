@@ -170,6 +170,7 @@ async def test_a_server_that_is_away_is_transient_and_soon_known() -> None:
         away.is_running("job_1", 1),
         away.is_delivering("evt_1"),
         away.under_way(),
+        away.over("job_1", 1),
     ]
     for call in calls:
         with pytest.raises(Transient) as refused:

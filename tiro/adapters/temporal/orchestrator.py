@@ -143,6 +143,9 @@ class TemporalOrchestrator:
             if error.status in _GONE:
                 return False
             raise _unavailable() from None
+        except RuntimeError:
+            # never reached so far
+            raise _unavailable() from None
         return True
 
     async def under_way(self) -> list[tuple[str, int]]:
