@@ -20,6 +20,7 @@ from api.dialects.transcribe.door import Door
 from api.dialects.transcribe.jobs_answers import Link, Seen
 from api.dialects.transcribe.jobs_translate import Batch, BigFile
 from api.dialects.transcribe.jobs_wire import FileUpload, Resumed, UploadUrls
+from api.dialects.transcribe.options import chain_of
 from api.faces import Answer, HttpRequest, json_answer
 from api.once import fingerprint, once_name, replay_headers
 from tiro.model.account import Account, ApiKey
@@ -72,7 +73,7 @@ class JobRoutes:
         """The JSON of a job; who asks is known and counted. Raises Invalid, FundsShort, Transient."""
         with _in_words_of_a_job():
             body = await read_long_json(request, self._manifest, MANIFEST_VALUES)
-            asked = await asyncio.to_thread(translate.asked_of, body, self._house.chain)
+            asked = await asyncio.to_thread(translate.asked_of, body, chain_of(account, self._house.chain))
             if asked.webhook_url is not None:
                 await self._house.intake.check_webhook_url(asked.webhook_url)
             once = _once_of(once_name(request, account, "POST /v1/jobs"), asked)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tiro.model.account import Account
 from tiro.model.errors import Invalid
 from tiro.model.languages import LANGUAGES
 from tiro.model.request import CueSize, JobOptions
@@ -40,6 +41,11 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     initial_prompt: str | None = None
     vtt_granularity: CueSize | None = None
     exclude: str | None = None
+
+
+def chain_of(account: Account, chain: Sequence[EngineFacts]) -> tuple[EngineFacts, ...]:
+    """What this account may ask for by name: where its operator chose engines for it, those and no others."""
+    return tuple(facts for facts in chain if not account.engines or facts.id in account.engines)
 
 
 def options_of(asked: Choices, chain: Sequence[EngineFacts], code: str = "invalid_request_options") -> JobOptions:

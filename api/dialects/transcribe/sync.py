@@ -13,7 +13,7 @@ from api.dialects.transcribe import translate
 from api.dialects.transcribe.faults import fault_of, too_long
 from api.dialects.transcribe.jobs import DIALECT, JobRoutes
 from api.dialects.transcribe.jobs import LIMITS as OF_ANY_JOB
-from api.dialects.transcribe.options import options_of
+from api.dialects.transcribe.options import chain_of, options_of
 from api.dialects.transcribe.wire import SyncFields
 from api.faces import Answer, HttpRequest, file_answer, json_answer
 from api.multipart import NoFile
@@ -84,7 +84,7 @@ class Sync:
             job_id=upload.job_id,
             account=account,
             dialect=DIALECT,
-            options=options_of(fields, self._house.chain),
+            options=options_of(fields, chain_of(account, self._house.chain)),
             file=upload.file,
             url=fields.url,
             webhook_url=fields.webhook_url,

@@ -139,6 +139,18 @@ async def test_an_engine_may_be_asked_for_by_name_and_the_answer_says_what_ran(a
     assert (job.options.engines, told["model"]) == ((facts.id,), "scripted-primary")
 
 
+@pytest.mark.promise("T16")
+async def test_an_account_with_engines_of_its_own_gets_no_others_by_name(make_api: ApiMaker) -> None:
+    """What its operator chose cannot be led around, in a form or in JSON; the usual model is then one of those."""
+    api = await funded(await make_api(environ={**TURBO, "TIRO_ENGINES": "openai,scripted"}))
+    mine, other = (facts.id for facts in api.house.chain)
+    await api.house.accounts.change(api.account.account_id, engines=(mine,))
+    assert await _refused(api, {"model": other}) == (400, "invalid_request_options", "model")
+    body = {"type": "big_file", "size_bytes": 9, "model": other}
+    assert (await api.http.post("/v1/jobs", json=body)).json()["code"] == "invalid_job_request"
+    assert (await api.http.post("/v1/jobs", json={**body, "model": mine})).status_code == 200
+
+
 @pytest.mark.asyncio(loop_scope="module")
 async def test_json_creates_a_job_at_the_same_address(lasting: Api) -> None:
     """As published clients do."""
