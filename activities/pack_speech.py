@@ -15,7 +15,7 @@ from activities.threads import Threads
 from activities.troubles import Troubles
 from tiro.model.batch import BatchFile
 from tiro.model.blob import file_id, pack_audio_key, pack_result_key
-from tiro.model.errors import Transient
+from tiro.model.errors import Permanent, Transient
 from tiro.model.job import Job
 from tiro.model.ledger import billable_seconds
 from tiro.model.merge import merge
@@ -46,7 +46,11 @@ class PackSpeech:
             if not await self._open(task, task.files):
                 return HeardPack()
             key = pack_audio_key(task.job_id, task.pack)
-            pack = audio_of(await self._threads.run(self._blobs.get, key))
+            try:
+                pack = audio_of(await self._threads.run(self._blobs.get, key))
+            except Permanent:
+                # an attempt that was thought lost has come to its end meanwhile, or somebody emptied the store
+                return await self._without_audio(task)
             waiting = await self._open(task, [file.index for file in pack])
             wanted = [file for file in pack if file.index in waiting and file.index in task.files]
             station = f"transcribe_pack.{task.engines[0]}"
@@ -59,6 +63,14 @@ class PackSpeech:
             if troubles.ours is not None:
                 raise troubles.ours
             return HeardPack(again=tuple(sorted(troubles.again)), passed=tuple(sorted(troubles.passed)))
+
+    async def _without_audio(self, task: TranscribePackTask) -> HeardPack:
+        """What has no end by now cannot be heard any more."""
+        troubles = Troubles(self._line, task.job_id, task.run, "transcribe_pack")
+        for index in await self._open(task, task.files):
+            troubles.fail(index, "transient_error", "audio_missing")
+        await self._files.settle(troubles.ends())
+        return HeardPack()
 
     async def _open(self, task: TranscribePackTask, files: Sequence[int]) -> set[int]:
         """Those of these that are paid for and have no end."""

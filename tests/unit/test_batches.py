@@ -63,7 +63,7 @@ def index(count: int, *, files: int | None = None, size: int | None = None) -> M
 def entries(*sizes: int | None, fetched: tuple[int, ...] = ()) -> list[ManifestEntry]:
     """Files of these declared sizes; some have an address."""
     return [
-        ManifestEntry(index=n, reference=str(n), size_size=size, sealed_url=b"sealed" if n in fetched else None)
+        ManifestEntry(index=n, reference=str(n), size_bytes=size, sealed_url=b"sealed" if n in fetched else None)
         for n, size in enumerate(sizes)
     ]
 
