@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import json
@@ -10,8 +11,8 @@ import shutil
 import signal
 import socket
 import tempfile
-import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,10 @@ import pytest_asyncio
 from temporalio.client import Client
 
 from tiro.adapters.temporal.binary import find_binary
+from tiro.adapters.temporal.client import connect_patiently
 from tiro.adapters.temporal.converter import DATA_CONVERTER
 from tiro.adapters.temporal.devserver import server_arguments
+from tiro.model.temporal import TemporalAccess
 
 _NAMESPACES = 150
 """Made at start, drawn one per test: task queues have fixed names, so tests that run beside each other need namespaces of their own."""
@@ -45,10 +48,15 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _listening(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
+async def _healthy(address: str) -> None:
+    """An open port is not enough: the server listens before it answers."""
+    client = await connect_patiently(TemporalAccess(address, "default"), _say, every_s=0.1)
+    while not await client.service_client.check_health():
+        await asyncio.sleep(0.1)
+
+
+def _say(text: str) -> None:
+    """How the server fares stands in its log."""
 
 
 def _start(folder: Path) -> int:
@@ -63,11 +71,12 @@ def _start(folder: Path) -> int:
     # not a Popen: the server outlives the test process that starts it
     pid = os.posix_spawn(binary, arguments, os.environ, file_actions=[log, (os.POSIX_SPAWN_DUP2, 1, 2)], setsid=True)
     (folder / "server.json").write_text(json.dumps({"port": port, "pid": pid}))
-    deadline = time.monotonic() + 60
-    while not _listening(port):
-        if time.monotonic() > deadline:
-            pytest.fail(f"the Temporal server did not start: {(folder / 'log').read_text()[-2000:]}")
-        time.sleep(0.1)
+    waiting = asyncio.wait_for(_healthy(f"127.0.0.1:{port}"), 60)
+    try:
+        with ThreadPoolExecutor(1) as aside:  # with a loop of its own: the tests' loops stay theirs
+            aside.submit(asyncio.run, waiting).result()
+    except TimeoutError:
+        pytest.fail(f"the Temporal server did not start: {(folder / 'log').read_text()[-2000:]}")
     return port
 
 
