@@ -123,6 +123,20 @@ def test_plans_of_the_settings_are_listed_with_who_is_on_them(shell: Shell, acco
     assert "There is no plan 'silver'; there are free, payg, pro, business, gold." in said
 
 
+@pytest.mark.promise("T30")
+def test_an_account_has_no_more_keys_than_its_plan_allows(shell: Shell, account: str, tmp_path: Path) -> None:
+    """One that is revoked makes room."""
+    (tmp_path / "plans.toml").write_text(f"{GOLD}max_keys = 2\n")
+    shell.environ["TIRO_PLANS"] = str(tmp_path / "plans.toml")
+    shell.run("accounts", "plan", account, "gold")
+    wanted = ("keys", "create", "--account", account, "--name", "laptop")
+    first, _ = shell.told(*wanted), shell.told(*wanted)
+    assert "This plan allows 2 keys; revoke one first." in shell.run(*wanted, expect=1).output
+    shell.run("keys", "revoke", first["key"]["key_id"])
+    shell.run(*wanted)
+    assert len(shell.told("keys", "list")) == 3
+
+
 @pytest.mark.promise("J20")
 def test_a_plan_that_the_settings_have_lost_is_told_at_the_start_and_by_doctor(
     shell: Shell, account: str, tmp_path: Path
