@@ -13,12 +13,13 @@ from temporalio import activity
 from activities.batch_tasks import Ingested, IngestPackTask, Pack
 from activities.heartbeat import beating
 from activities.packing import MEDIA_TYPE, PackedFile, encoded, packed
+from activities.room import NoRoom, Room, RoomWriter
 from activities.sources import Sources
 from activities.threads import Threads
 from activities.troubles import Troubles
 from tiro.model.batch import PAGE_FILES, ManifestEntry
 from tiro.model.blob import file_id, pack_audio_key, source_key
-from tiro.model.errors import MediaRefused, Permanent, TooLarge
+from tiro.model.errors import MediaRefused, TooLarge
 from tiro.model.job import Job
 from tiro.model.ledger import billable_seconds
 from tiro.model.media import MediaLimits
@@ -96,18 +97,18 @@ class Packs:
         self, job: Job, entries: Sequence[ManifestEntry], limits: MediaLimits, room_bytes: int, troubles: Troubles
     ) -> int:
         """Fetch what has an address and is not there yet; bytes of all that was fetched, now or before. Raises `batch_too_large`."""
-        places = asyncio.Semaphore(FETCHES)
+        places, room = asyncio.Semaphore(FETCHES), Room(room_bytes)
         caps = msgspec.structs.replace(limits, max_bytes=min(limits.max_bytes, room_bytes))
 
         async def bring(entry: ManifestEntry) -> int:
             async with places:
                 try:
-                    return await self._brought(job, entry, caps)
+                    return await self._brought(job, entry, caps, room)
                 except TooLarge as refused:
                     if caps.max_bytes < limits.max_bytes:
-                        raise _too_large() from None
+                        raise NoRoom from None
                     await troubles.add(entry.index, refused)
-                except asyncio.CancelledError:
+                except (asyncio.CancelledError, NoRoom):
                     raise
                 except Exception as error:  # noqa: BLE001 (a file's trouble is its own)
                     await troubles.add(entry.index, error)
@@ -115,20 +116,18 @@ class Packs:
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(bring(entry)) for entry in entries if entry.sealed_url is not None]
-        fetched_bytes = sum(task.result() for task in tasks)
-        if fetched_bytes > room_bytes:
-            raise _too_large()
-        return fetched_bytes
+        return sum(task.result() for task in tasks)
 
-    async def _brought(self, job: Job, entry: ManifestEntry, limits: MediaLimits) -> int:
+    async def _brought(self, job: Job, entry: ManifestEntry, limits: MediaLimits, room: Room) -> int:
         key = source_key(file_id(job.job_id, entry.index))
         there = await self._threads.run(self._blobs.head, key)
         if there is not None:
+            room.take(there.size_bytes)
             return there.size_bytes
         assert entry.sealed_url is not None
         url = self._line.source_url(UrlSource(entry.sealed_url))
         fetched = await self._threads.run_stoppable(
-            lambda stop: self._fetcher.fetch(url, limits, lambda: self._blobs.writer(key), stop)
+            lambda stop: self._fetcher.fetch(url, limits, lambda: RoomWriter(self._blobs.writer(key), room), stop)
         )
         return (await self._line.keep(job.job_id, job.run, fetched.blob)).size_bytes
 
@@ -227,7 +226,3 @@ def _groups(entries: Sequence[ManifestEntry], sizes: dict[int, int]) -> Iterator
         group.append(entry)
     if group:
         yield group
-
-
-def _too_large() -> Permanent:
-    return Permanent("batch_too_large", "The files of this batch are larger than a batch may be.")

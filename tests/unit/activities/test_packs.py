@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pytest
 
 from activities.batch_tasks import HeardPack
 from activities.faults import first_of
+from activities.packs import FETCHES
+from activities.room import Room, RoomWriter
 from tests.media_builder import numbered, wav
 from tests.servers.scripted_http import ScriptedHttp
 from tests.unit.activities.batch_desk import BatchDesk, Dead, batch_desk
@@ -16,6 +20,7 @@ from tiro.adapters.engines.scripted import Script, ScriptedEngine
 from tiro.model.batch import BatchFile
 from tiro.model.blob import file_id, source_key
 from tiro.model.errors import Transient
+from tiro.model.media import MediaLimits
 from tiro.model.pack import PACK_S
 from tiro.services.line import Superseded, stale_after
 
@@ -161,6 +166,35 @@ async def test_more_than_a_batch_may_hold_ends_it(desk: BatchDesk) -> None:
         with pytest.raises(ExceptionGroup) as ended:
             await desk.ingest(0, 1, room_bytes=1000)
         assert getattr(first_of(ended.value), "code", None) == "batch_too_large"
+
+
+async def test_what_is_fetched_side_by_side_never_takes_more_room_than_there_is(desk: BatchDesk) -> None:
+    """Each alone would fit."""
+    recording = spoken(2)
+    room_bytes = len(recording) * 3 // 2
+    with ScriptedHttp({f"/{n}": lambda visit: visit.answer(body=recording) for n in range(FETCHES)}) as http:
+        await desk.begin([http.url(f"/{n}") for n in range(FETCHES)])
+        with pytest.raises(ExceptionGroup) as ended:
+            await desk.ingest(*range(FETCHES), room_bytes=room_bytes)
+    assert getattr(first_of(ended.value), "code", None) == "batch_too_large"
+    assert sum(map(len, desk.objects("files/").values())) <= room_bytes
+
+
+async def test_what_came_to_nothing_gives_its_room_back(desk: BatchDesk) -> None:
+    recording = spoken(2)
+    halves = iter([recording[: len(recording) // 2], recording])
+    scripts = {"/a": lambda visit: visit.answer(body=next(halves), headers={"Content-Length": str(len(recording))})}
+    with ScriptedHttp(scripts) as http:
+        room = Room(len(recording))
+        for _ in range(2):
+            with contextlib.suppress(Transient):
+                desk.house.fetcher.fetch(
+                    http.url("/a"),
+                    MediaLimits(60.0, len(recording)),
+                    lambda: RoomWriter(desk.house.blobs.writer("jobs/j/source"), room),
+                    threading.Event(),
+                )
+    assert desk.house.blobs.get("jobs/j/source") == recording
 
 
 async def test_an_address_in_passing_trouble_is_asked_again_by_itself(desk: BatchDesk) -> None:
