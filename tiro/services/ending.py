@@ -38,6 +38,7 @@ PUBLIC_CODES = frozenset(FAILED) | {
     "transient_error",
 }
 """What a failed job may be said to have failed of."""
+_OF_UPLOADS = frozenset({"upload_missing", "upload_size_mismatch", "upload_expired"})
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -83,7 +84,10 @@ class Endings:
     async def end(
         self, job_id: str, run: int, outcome: Outcome, fault: Fault | None = None, orders: Sequence[Order] = ()
     ) -> Settled:
-        """End this run, with what else is to be ordered then; or return how it had ended. Raises NotFound when there is no such job."""
+        """End this run, with what else is to be ordered then; or return how it had ended. Raises NotFound when there is no such job.
+
+        A fault of what was to be brought ends it only while that is awaited: what has arrived meanwhile was found good by somebody else.
+        """
         told = public(fault) if fault else None
         settled = None
         while settled is None:
@@ -99,7 +103,7 @@ class Endings:
             job = await tx.jobs.get(job_id)
             if job is None:
                 raise NotFound("job_not_found", "There is no such job.")
-            if job.run != run or job.ended:
+            if job.run != run or job.ended or _has_arrived(job, told):
                 return await _as_it_ended(tx, job)
         if outcome == "completed" and await asyncio.to_thread(self._without_result, job):
             outcome, told = "failed", Fault("result_missing")
@@ -119,7 +123,7 @@ class Endings:
         """One transaction: the job's state (which decides), the balance, the slot, the event and its order."""
         # locked before its hold, as where its length becomes known: nothing is held for it from here on
         run, job = job.run, await tx.jobs.lock(job.job_id) or job
-        if job.run != run or job.ended:
+        if job.run != run or job.ended or _has_arrived(job, told):
             return await _as_it_ended(tx, job)
         if job.started_at is not None and job.started_at > now:
             return None
@@ -200,6 +204,11 @@ def public(fault: Fault) -> Fault:
 def event_id_of(job: Job, ended_at: datetime) -> str:
     """One event per (job, run): the random part of its id is their digest, so that twice is the same."""
     return "evt_" + ulid(int(ended_at.timestamp() * 1000), sha256(f"{job.job_id}/{job.run}".encode()).digest()[:10])
+
+
+def _has_arrived(job: Job, told: Fault | None) -> bool:
+    """Whether it is too late to say that nothing, or something else, was brought."""
+    return told is not None and told.code in _OF_UPLOADS and not job.awaiting
 
 
 async def _as_it_ended(tx: Transaction, job: Job) -> Settled:

@@ -153,9 +153,10 @@ class Upkeep:
         if job is None:
             await asyncio.to_thread(self._blobs.delete_prefix, job_prefix(job_id))
         elif job.awaiting and not job.ended:
-            await self._endings.end(job_id, job.run, "failed", Fault("upload_expired"))
+            ended = await self._endings.end(job_id, job.run, "failed", Fault("upload_expired"))
             # the end has dropped the upload already: what cannot be removed now goes when the job is purged
-            await self.empty(job_id)
+            if ended.job.awaiting:
+                await self.empty(job_id)
         async with self._records.begin() as tx:
             await tx.jobs.drop_upload(job_id)
 

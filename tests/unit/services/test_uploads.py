@@ -25,6 +25,7 @@ from tiro.model.upload import (
     part_bytes_of,
     parts_of,
 )
+from tiro.services.ending import Fault
 from tiro.services.upkeep import UPLOAD_KEPT_FOR, Swept
 
 __all__ = ["api_database", "make_api"]
@@ -147,6 +148,18 @@ async def test_what_is_there_and_cannot_be_meant_fails_the_job(
     ):
         with pytest.raises(Conflict):
             await again
+
+
+@pytest.mark.parametrize("code", ["upload_missing", "upload_size_mismatch", "upload_expired"])
+async def test_who_looked_too_early_ends_nothing_that_has_arrived_meanwhile(api: Api, code: str) -> None:
+    """Two calls at once, or the sweep: one saw nothing there, the other all."""
+    job = await opened(api)
+    bring(api, job, b"sound")
+    await api.house.uploads.arrived(job.job_id)
+    told = await api.house.endings.end(job.job_id, job.run, "failed", Fault(code))
+    assert (told.job.state, told.job.awaiting, told.newly) == ("queued", False, False)
+    await api.run_until(job.job_id)
+    assert len(api.orchestrator.launched) == 1
 
 
 async def test_only_what_was_awaited_can_arrive(api: Api) -> None:
