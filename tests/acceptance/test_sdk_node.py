@@ -61,7 +61,7 @@ def test_an_address_is_transcribed_too(served: Service) -> None:
     assert words(said) == ["w0", "w1", "w2", "w3"]
 
 
-@pytest.mark.promise("T20", "T40")
+@pytest.mark.promise("T20", "T40", "T43")
 def test_a_batch_of_paths_blobs_and_addresses(served: Service, talk: Path, tmp_path: Path) -> None:
     """A blob's upload carries a type of its own, a path's none."""
     broken = tmp_path / "broken.wav"

@@ -20,6 +20,7 @@ from tiro.model.wallet import Balance, cost_micros
 TEXT = b"no recording at all " * 100
 
 
+@pytest.mark.promise("T40")
 async def test_all_files_are_heard_and_stand_in_one_document(world: BatchWorld) -> None:
     """In the order of the manifest, each with its own words; paid for once, and nothing stays held or behind."""
     before = await world.balance()
@@ -75,8 +76,9 @@ async def test_files_longer_than_a_pack_are_recordings_of_their_own(world: Batch
     assert found.typed_search_attributes[names.BATCH] == job_id
 
 
+@pytest.mark.promise("T45")
 async def test_each_file_may_have_a_language_of_its_own(make_world: WorldMaker) -> None:
-    """Over that of the job; what no engine knows fails alone."""
+    """Over that of the job; one that no engine knows is refused at once."""
     world = await make_world(TIRO_ENGINES="scripted:name=one;languages=en|de,scripted:name=two;languages=fr")
     spoken_in = ["en", "fr", None, "ja", "de"]
 

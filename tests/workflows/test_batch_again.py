@@ -60,6 +60,7 @@ async def world(make_world: WorldMaker) -> BatchWorld:
     return await make_world(**LOCAL)
 
 
+@pytest.mark.promise("T39")
 async def test_what_has_an_address_is_fetched_and_what_is_not_there_fails_alone(
     world: BatchWorld, shelf: Shelf
 ) -> None:
@@ -113,6 +114,7 @@ async def test_a_long_file_that_failed_is_done_again_in_the_next_run(make_world:
     assert (file.run, file.state) == (2, "completed")
 
 
+@pytest.mark.promise("T8")
 async def test_cancelled_in_the_middle_it_keeps_the_charge_of_what_was_heard(world: BatchWorld, shelf: Shelf) -> None:
     """Nothing else stays: no content, no hold; and nobody writes behind the purge."""
     shelf.slow = {25}

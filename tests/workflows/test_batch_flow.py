@@ -133,6 +133,7 @@ async def test_what_ends_a_page_for_good_ends_the_batch(temporal_client: Client)
     assert stations.asked("finish_batch") == []
 
 
+@pytest.mark.promise("T38")
 async def test_fetched_bytes_count_for_the_whole_batch(temporal_client: Client) -> None:
     """Page by page, until there are too many."""
     stations = ScriptedBatch(files=100)
