@@ -17,7 +17,8 @@ from tiro.model.errors import Conflict, Invalid
 from tiro.model.hook import SealedUrl
 from tiro.model.job import Ending, Job, JobPatch, Order
 from tiro.model.pace import KEPT, Beat, Hearing
-from tiro.model.request import JobOptions, UrlSource
+from tiro.model.request import AwaitedSource, JobOptions, UrlSource
+from tiro.model.upload import URLS_LIVE, WRITTEN_WITHIN
 
 LATER = START + timedelta(hours=23)
 REPLACE = msgspec.structs.replace
@@ -344,3 +345,13 @@ async def test_a_deleted_job_is_swept_until_no_late_writer_can_be_left(records: 
         moment = LATER + timedelta(minutes=minutes)
         await within(records, lambda tx, at=moment: tx.jobs.mark_source_deleted("job_1", at))
         assert len(await within(records, lambda tx, at=moment: tx.jobs.purgeable(at))) == left
+
+
+async def test_a_deleted_job_that_was_brought_is_swept_until_no_address_can_be_used(records: SqlRecords) -> None:
+    """They lead to the store, which asks nobody."""
+    await given(records, account(), job(source=AwaitedSource(), awaiting=True))
+    await _finish(records)
+    await within(records, lambda tx: tx.jobs.mark_deleted("job_1", LATER))
+    for at, left in ((LATER + URLS_LIVE, 1), (LATER + WRITTEN_WITHIN, 0)):
+        await within(records, lambda tx, at=at: tx.jobs.mark_source_deleted("job_1", at))
+        assert len(await within(records, lambda tx, at=at: tx.jobs.purgeable(at))) == left

@@ -70,6 +70,17 @@ class ManifestSource(msgspec.Struct, frozen=True, tag="manifest"):
 Source = UploadedSource | UrlSource | AwaitedSource | ManifestSource
 
 
+def is_brought(source: Source) -> bool:
+    """Whether a client brought, or was to bring, bytes of it by itself: it had addresses to write to."""
+    match source:
+        case UploadedSource(blob=blob):
+            return blob.sha256 is None
+        case ManifestSource(uploads=uploads):
+            return uploads > 0
+        case _:
+            return isinstance(source, AwaitedSource)
+
+
 class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One job as a dialect hands it to intake. `job_id` is chosen first, so that an upload already lies below its prefix."""
 

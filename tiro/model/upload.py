@@ -17,6 +17,8 @@ MOST_BYTES = 10 << 30
 """Of one object, where nobody says less."""
 MOST_PART_BYTES = 5 << 30
 URLS_LIVE = timedelta(hours=1)
+WRITTEN_WITHIN = timedelta(hours=2)
+"""An address that leads to the store is used behind our back: begun in its last moment, a PUT has another hour to become an object."""
 
 
 class StoredPart(msgspec.Struct, frozen=True):

@@ -16,6 +16,8 @@ from tiro.model.hook import Delivery, DeliveryTask, delays_s
 from tiro.model.ids import ulid
 from tiro.model.job import Ending, Job, Order, Outcome
 from tiro.model.plans import Plans
+from tiro.model.request import is_brought
+from tiro.model.upload import WRITTEN_WITHIN
 from tiro.ports import Blobs, Clock, Records, Transaction
 from tiro.render.documents import DOCUMENTS
 from tiro.render.events import EVENTS, Occasion
@@ -26,7 +28,8 @@ from tiro.sign.passes import RESULTS_LIVE, Passes
 SOURCE_KEPT_FOR = timedelta(hours=23)
 """The sweep runs every ten minutes: the source is gone well within the promised 24 hours."""
 CANCELLED_SWEPT_AFTER = timedelta(minutes=10)
-"""A cancelled job is emptied at once, and looked at again for what a lost attempt may still have written."""
+"""A cancelled job is emptied at once, and looked at again for what a lost attempt may still have written.
+One whose client had addresses to write to is looked at when none of them can be used any more."""
 
 
 PUBLIC_CODES = frozenset(FAILED) | {
@@ -141,7 +144,7 @@ class Endings:
             # a file of a batch goes with its batch
             expires_at=None if kept_for is None or job.batch_id is not None else now + kept_for,
         )
-        purge_after = now + (CANCELLED_SWEPT_AFTER if outcome == "cancelled" else SOURCE_KEPT_FOR)
+        purge_after = now + (_swept_after(job) if outcome == "cancelled" else SOURCE_KEPT_FOR)
         ended = await tx.jobs.finish(job.job_id, job.run, ending, now, purge_after)
         if ended is None:
             return await _as_it_ended(tx, await tx.jobs.get(job.job_id) or job)
@@ -204,6 +207,10 @@ def public(fault: Fault) -> Fault:
 def event_id_of(job: Job, ended_at: datetime) -> str:
     """One event per (job, run): the random part of its id is their digest, so that twice is the same."""
     return "evt_" + ulid(int(ended_at.timestamp() * 1000), sha256(f"{job.job_id}/{job.run}".encode()).digest()[:10])
+
+
+def _swept_after(job: Job) -> timedelta:
+    return WRITTEN_WITHIN if is_brought(job.source) else CANCELLED_SWEPT_AFTER
 
 
 def _has_arrived(job: Job, told: Fault | None) -> bool:

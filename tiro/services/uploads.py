@@ -11,7 +11,7 @@ from tiro.model.blob import BlobRef, job_of, source_key
 from tiro.model.errors import Conflict, Invalid, NotFound, Permanent
 from tiro.model.job import Job
 from tiro.model.plans import Plans
-from tiro.model.request import AwaitedSource, JobRequest, ManifestSource, Source, UploadedSource
+from tiro.model.request import AwaitedSource, JobRequest, ManifestSource, Source, UploadedSource, is_brought
 from tiro.model.upload import (
     MOST_BYTES,
     URLS_LIVE,
@@ -96,7 +96,7 @@ class Uploads:
         Raises NotFound, Conflict `invalid_job_status` for a job that has ended or never awaited anything.
         """
         job = await self._job(job_id, account_id)
-        if job.ended or not _was_brought(job):
+        if job.ended or not is_brought(job.source):
             raise _wrong_state(job)
         if not job.awaiting:
             return job
@@ -234,17 +234,6 @@ class Uploads:
                 account = await tx.accounts.get(job.account_id)
             most = self._plans.of(account).max_bytes if account else 0
         return Wanted(source_key(job.job_id), source.size_bytes, source.media_type, min(most, MOST_BYTES))
-
-
-def _was_brought(job: Job) -> bool:
-    """Whether a client brought, or was to bring, bytes of it by itself."""
-    match job.source:
-        case UploadedSource(blob=blob):
-            return blob.sha256 is None
-        case ManifestSource(uploads=uploads):
-            return uploads > 0
-        case source:
-            return isinstance(source, AwaitedSource)
 
 
 def _wrong_state(job: Job) -> Conflict:

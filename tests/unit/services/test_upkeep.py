@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 
 from tests.unit.services.desk import CAPS, HOOK, Desk
@@ -11,6 +12,8 @@ from tiro.model import blob
 from tiro.model.errors import Conflict, NotFound, RateLimited, Transient
 from tiro.model.job import Outcome
 from tiro.model.replay import Replay
+from tiro.model.request import AwaitedSource
+from tiro.model.upload import URLS_LIVE, WRITTEN_WITHIN
 from tiro.services.ending import CANCELLED_SWEPT_AFTER, SOURCE_KEPT_FOR, Fault
 from tiro.services.limiter import Limiter, Rate
 from tiro.services.replays import KEPT_FOR
@@ -124,6 +127,20 @@ async def test_a_cancelled_job_is_looked_at_again_for_what_a_lost_attempt_wrote(
     await desk.upkeep.empty("job_1")
     _fill(desk)
     desk.clock.step(CANCELLED_SWEPT_AFTER.total_seconds())
+    assert (await desk.upkeep.sweep()).sources == 1
+    assert desk.names() == []
+
+
+async def test_a_cancelled_job_is_looked_at_again_when_none_of_its_addresses_can_be_used_any_more(desk: Desk) -> None:
+    """What was being brought when it was cancelled comes later, and to the store itself."""
+    other = await desk.queued(await desk.account(), "job_2")
+    async with desk.records.begin() as tx:
+        await tx.jobs.add(msgspec.structs.replace(other, job_id="job_1", source=AwaitedSource(), awaiting=True))
+    await desk.jobs.cancel("job_1")
+    desk.clock.step(URLS_LIVE.total_seconds() - 1)
+    await desk.upkeep.sweep()
+    _fill(desk)
+    desk.clock.step(WRITTEN_WITHIN.total_seconds())
     assert (await desk.upkeep.sweep()).sources == 1
     assert desk.names() == []
 

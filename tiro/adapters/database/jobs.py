@@ -15,11 +15,12 @@ from tiro.adapters.database.rows import Rows, read, write
 from tiro.adapters.database.tables import accounts, failures, job_spans, jobs, orders, uploads
 from tiro.model.job import ENDED, Ending, Job, JobPatch, JobState, Order
 from tiro.model.pace import Hearing, beaten
-from tiro.model.request import Source
+from tiro.model.request import Source, is_brought
+from tiro.model.upload import WRITTEN_WITHIN
 
 _OPEN = jobs.c.state.in_(("queued", "processing"))
 _LATE_WRITERS = timedelta(minutes=10)
-"""How long after the tombstone an attempt that lost its heartbeat may still write."""
+"""How long after the tombstone an attempt that lost its heartbeat may still write; a client with addresses may for longer."""
 
 
 class SqlJobs:
@@ -227,7 +228,9 @@ class SqlJobs:
         """A deleted job is swept by a mark that comes when no late writer can be left; until then it stays purgeable."""
         standing = or_(jobs.c.job_id == job_id, jobs.c.batch_id == job_id) & jobs.c.source_deleted_at.is_(None)
         await self._rows.run(update(jobs).where(standing).values(source_deleted_at=now))
-        quiet = (jobs.c.job_id == job_id) & (jobs.c.deleted_at <= now - _LATE_WRITERS) & jobs.c.swept_at.is_(None)
+        job = await self.get(job_id)
+        late = WRITTEN_WITHIN if job is not None and is_brought(job.source) else _LATE_WRITERS
+        quiet = (jobs.c.job_id == job_id) & (jobs.c.deleted_at <= now - late) & jobs.c.swept_at.is_(None)
         await self._rows.run(update(jobs).where(quiet).values(swept_at=now))
 
     async def count_failure(self, job_id: str, run: int, station: str, index: int, code: str) -> int:
