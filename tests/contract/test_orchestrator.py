@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client, WorkflowFailureError
 
+from tests.workflows.batch_stations import BATCH, ScriptedBatch
 from tests.workflows.stations import ScriptedStations, beat, working
 from tiro.adapters.fakes import RecordedOrchestrator
 from tiro.adapters.temporal import names
@@ -188,6 +189,19 @@ async def test_a_running_job_answers_for_itself(temporal_client: Client) -> None
         said = await orchestrator.progress("job_1", 1)
     assert said is not None
     assert said["stage"] == "ended"
+
+
+async def test_a_batch_is_steered_and_answers_as_a_job_does(temporal_client: Client) -> None:
+    """By its id and run alone: who steers need not know what it is."""
+    orchestrator = TemporalOrchestrator(temporal_client, patience_s=10, query_patience_s=5)
+    async with working(temporal_client, ScriptedBatch(files=30)):
+        await orchestrator.start_batch(BATCH)
+        await temporal_client.get_workflow_handle(names.batch_workflow_id(BATCH.job_id, 1)).result()
+        said = await orchestrator.progress(BATCH.job_id, 1)
+        with pytest.raises(Conflict):
+            await orchestrator.steer(BATCH.job_id, 1, "pause")
+    assert said is not None
+    assert (said["stage"], said["files"], said["pages_left"]) == ("ended", 30, 0)
 
 
 async def test_after_a_query_without_an_answer_nobody_is_asked_again_for_a_while(temporal_client: Client) -> None:

@@ -190,6 +190,8 @@ class Jobs:
 
 
 def _check_completed(job: Job) -> None:
+    if job.is_batch:
+        raise NotFound("not_found", "A batch has a document, and no transcript of its own.")
     match job.state:
         case "completed":
             return

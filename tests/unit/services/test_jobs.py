@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from tests.unit.services.desk import Desk
+from tiro.model.blob import file_id
 from tiro.model.errors import NotFound, Permanent
 from tiro.services.ending import Fault
 
@@ -30,3 +32,22 @@ async def test_a_job_that_ends_while_it_is_deleted_is_deleted_as_an_ended_one(de
     assert deleted is None
     with pytest.raises(NotFound):
         await desk.jobs.get(job.job_id, job.account_id)
+
+
+async def test_a_batch_has_no_transcript_of_its_own(desk: Desk) -> None:
+    """Its document is asked for elsewhere; here there is nothing, rather than an error of ours."""
+    batch = await desk.queued(await desk.account(), files_total=3, dialect="transcribe", micros_per_hour=0)
+    await desk.endings.end(batch.job_id, 1, "completed")
+    with pytest.raises(NotFound):
+        await desk.jobs.transcript(await desk.job(batch.job_id))
+
+
+async def test_a_file_of_a_batch_is_known_to_its_owner_by_its_batch_alone(desk: Desk) -> None:
+    """Operators may look at it."""
+    batch = await desk.queued(await desk.account(), files_total=3, dialect="transcribe", micros_per_hour=0)
+    file = msgspec.structs.replace(batch, job_id=file_id(batch.job_id, 1), batch_id=batch.job_id, files_total=None)
+    async with desk.records.begin() as tx:
+        await tx.jobs.open_file(file, desk.clock.now())
+    assert await desk.jobs.get(file.job_id) == file
+    with pytest.raises(NotFound):
+        await desk.jobs.get(file.job_id, batch.account_id)
