@@ -65,7 +65,7 @@ FAULTS: dict[str, Fault] = {
     "invalid_job_status": Fault(409),
     "result_not_available": Fault(409),
     "rate_limited": Fault(429, "rate_limit_exceeded"),
-    "internal_error": Fault(500, words="Something went wrong on our side."),
+    "internal_error": Fault(500, "internal_error", "Something went wrong on our side."),
     "transcription_failed": Fault(502, words="The transcription failed for the moment; send it again."),
     "transient_error": Fault(503, "internal_error", "Something that is needed is away for a moment."),
 }
@@ -79,14 +79,11 @@ _SHOWN = ("limits", "required_usd", "remaining_balance", "job_status", "param", 
 
 
 def answer(error: TiroError) -> Answer:
-    """`{"error", "code", ...extras}` with its status and headers."""
+    """`{"error", "code", ...extras}` with its status and headers; of what is wrong inside, nothing else."""
     known = _specific(error)
     fault = FAULTS["transient_error" if known.again else known.code if known.code in FAULTS else "internal_error"]
-    hidden = known.again or fault.status == 500
     said: dict[str, Any] = {"error": fault.words or known.message, "code": fault.code or known.code}
-    if hidden:
-        said |= {"error": fault.words, "code": "internal_error"}
-    else:
+    if fault.code != "internal_error":
         extras = _dollars(known.extras)
         said |= {name: extras[name] for name in _SHOWN if extras.get(name) is not None}
     return json_answer(said, status=fault.status, headers=_headers(known, fault))
