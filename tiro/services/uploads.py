@@ -31,6 +31,8 @@ from tiro.sign import Pass, Passes
 from tiro.sign.passes import moment
 
 _UNTYPED = "application/octet-stream"
+ASSEMBLIES = 2
+"""Uploads of one process that are put together at once: gigabytes may be copied, by threads that all other calls need too."""
 
 
 class Uploads:
@@ -60,6 +62,7 @@ class Uploads:
         self._plans = plans
         self._clock = clock
         self._wake = wake
+        self._assembling = asyncio.Semaphore(ASSEMBLIES)
 
     async def open_single(self, request: JobRequest) -> tuple[Job, Instructions]:
         """A job that awaits its recording (`request.source` an AwaitedSource), and where that goes. Raises as `Intake.submit`."""
@@ -140,7 +143,9 @@ class Uploads:
             if await asyncio.to_thread(self._blobs.head, allowed.subject) is None:
                 raise
             return
-        await asyncio.to_thread(self._desk.complete, allowed.subject, allowed.upload_id, etags)
+        async with self._assembling:
+            # whoever waited behind a call for the same parts finds it done
+            await asyncio.to_thread(self._desk.complete, allowed.subject, allowed.upload_id, etags)
 
     async def abort(self, allowed: Pass) -> None:
         """Forget the parts; harmless when there are none."""

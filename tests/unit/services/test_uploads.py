@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from datetime import timedelta
 
 import pytest
@@ -25,8 +27,10 @@ from tiro.model.upload import (
     part_bytes_of,
     parts_of,
 )
+from tiro.ports import Blobs, BlobWriter
 from tiro.services.ending import Fault
 from tiro.services.upkeep import UPLOAD_KEPT_FOR, Swept
+from tiro.services.uploads import ASSEMBLIES
 
 __all__ = ["api_database", "make_api"]
 DAY_S = UPLOAD_KEPT_FOR.total_seconds()
@@ -223,6 +227,33 @@ async def test_a_part_of_another_size_is_brought_again_and_a_completed_upload_ne
     done = await house.uploads.resume(job.job_id, told.key, told.upload_id)
     assert isinstance(done, PartsInstructions)
     assert done.parts == ()
+
+
+async def test_the_same_parts_are_put_together_once_by_however_many_calls(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them are told that it is done. Each copy may be gigabytes, by threads that the whole server needs."""
+    house = api.house
+    job, told = await house.uploads.open_single(wish(api, AwaitedSource(PUT_BELOW_BYTES)))
+    assert isinstance(told, PartsInstructions)
+    part = house.uploads.part_writer(house.passes.read(told.parts[0].url.rpartition("/")[2], house.clock.now()))
+    part.write(b"part")
+    part.commit()
+    together = threading.Barrier(ASSEMBLIES + 1)
+    copies: list[str] = []
+
+    def writer(self: Blobs, key: str, media_type: str = "application/octet-stream") -> BlobWriter:
+        copies.append(key)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(0.5)
+        return begin(self, key, media_type)
+
+    begin = type(house.blobs).writer
+    monkeypatch.setattr(type(house.blobs), "writer", writer)
+    complete = house.passes.read(told.complete_url.rpartition("/")[2], house.clock.now())
+    await asyncio.gather(*(house.uploads.complete(complete, {1: part.etag}) for _ in range(20)))
+    assert len(copies) <= ASSEMBLIES
+    assert house.blobs.get(source_key(job.job_id)) == b"part"
 
 
 @pytest.mark.promise("T37")
