@@ -22,7 +22,7 @@ from activities.faults import Faults
 from activities.files import Files
 from activities.flow import Flow
 from activities.pack_speech import PackSpeech
-from activities.packs import Packs
+from activities.packs import FETCHES, Packs
 from activities.recording import Recording
 from activities.speech import Speech
 from activities.threads import Threads
@@ -41,6 +41,8 @@ SPANS_IN_FLIGHT = 16
 """Of one job, at scale."""
 _THREADS = 32
 """Beside one for every slot, whose station may hold it for hours: for the short looks into the store."""
+_HOLDS = {"media": FETCHES}
+"""Threads that one station may hold, where it is more than one."""
 _LAST_BREATH_S = 1.5
 """A process that ran a worker aborts now and then when the interpreter ends right after the last one closed."""
 
@@ -53,7 +55,7 @@ class Workers:
         self._say = say
         self._queues = tuple(dict.fromkeys(queues))
         self._machines = Machines(core.settings, core.house.preparer, frozenset(self._queues), say)
-        threads = _THREADS + sum(self._slots(queue) for queue in self._queues)
+        threads = _THREADS + sum(self._slots(queue) * _HOLDS.get(queue, 1) for queue in self._queues)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="station")
         self._workers: list[Worker] = []
         self._runs: list[asyncio.Task[None]] = []
@@ -129,41 +131,51 @@ class Workers:
         return max(4, 2 * self._speech_slots()) if self._core.settings.embedded else SPANS_IN_FLIGHT
 
     def _activities(self, queue: str) -> list[Callable[..., Any]]:
-        core, machines = self._core.house, self._machines
         threads = Threads(self._executor)
         match queue:
             case "control":
-                flow = Flow(core.line, core.endings, core.upkeep, self._spans_in_flight())
-                writing = Writing(core.line, core.blobs, core.endings, threads)
-                batch = BatchFlow(
-                    core.line, core.batch_line, core.endings, core.blobs, threads, self._spans_in_flight()
-                )
-                files = Files(core.line, core.batch_line, core.blobs, core.orchestrator, threads)
-                return [
-                    flow.begin, flow.note, flow.settle, flow.sweep,
-                    writing.merge, writing.publish, writing.finish,
-                    batch.begin_batch, batch.check_manifest, batch.finish_page, batch.finish_batch,
-                    files.open_files, files.await_file, files.close_file,
-                ]  # fmt: skip
+                return self._control(threads)
             case "media":
-                recording = Recording(
-                    core.line, core.blobs, core.fetcher, machines.preparer, core.orchestrator, threads,
-                    machines.scratch,
-                )  # fmt: skip
-                packs = Packs(
-                    core.line, core.batch_line, core.blobs, core.fetcher, machines.preparer, threads, machines.scratch
-                )
-                return [recording.fetch, recording.fetch_ahead, recording.ingest, packs.ingest_pack]
+                return self._media(threads)
             case "speech":
-                speech = Speech(core.line, core.blobs, machines.preparer, machines.engines, threads)
-                packed = PackSpeech(core.line, core.batch_line, core.blobs, machines.engines, threads)
-                return [speech.detect, speech.transcribe, packed.transcribe_pack]
+                return self._speech(threads)
             case "voices":
-                return [
-                    Voices(core.line, core.blobs, machines.preparer, machines.mixed, machines.separate, threads).diarize
-                ]
+                return self._voices(threads)
             case _:
-                return [Delivering(core.hooks).attempt]
+                return [Delivering(self._core.house.hooks).attempt]
+
+    def _control(self, threads: Threads) -> list[Callable[..., Any]]:
+        core, in_flight = self._core.house, self._spans_in_flight()
+        flow = Flow(core.line, core.endings, core.upkeep, in_flight)
+        writing = Writing(core.line, core.blobs, core.endings, threads)
+        batch = BatchFlow(core.line, core.batch_line, core.endings, core.blobs, threads, in_flight)
+        files = Files(core.line, core.batch_line, core.blobs, core.orchestrator, threads)
+        return [
+            flow.begin, flow.note, flow.settle, flow.sweep,
+            writing.merge, writing.publish, writing.finish,
+            batch.begin_batch, batch.check_manifest, batch.finish_page, batch.finish_batch,
+            files.open_files, files.await_file, files.close_file,
+        ]  # fmt: skip
+
+    def _media(self, threads: Threads) -> list[Callable[..., Any]]:
+        core, machines = self._core.house, self._machines
+        recording = Recording(
+            core.line, core.blobs, core.fetcher, machines.preparer, core.orchestrator, threads, machines.scratch
+        )
+        packs = Packs(
+            core.line, core.batch_line, core.blobs, core.fetcher, machines.preparer, threads, machines.scratch
+        )
+        return [recording.fetch, recording.fetch_ahead, recording.ingest, packs.ingest_pack]
+
+    def _speech(self, threads: Threads) -> list[Callable[..., Any]]:
+        core, machines = self._core.house, self._machines
+        speech = Speech(core.line, core.blobs, machines.preparer, machines.engines, threads)
+        packed = PackSpeech(core.line, core.batch_line, core.blobs, machines.engines, threads)
+        return [speech.detect, speech.transcribe, packed.transcribe_pack]
+
+    def _voices(self, threads: Threads) -> list[Callable[..., Any]]:
+        core, machines = self._core.house, self._machines
+        return [Voices(core.line, core.blobs, machines.preparer, machines.mixed, machines.separate, threads).diarize]
 
 
 async def serve(queues: Sequence[str], say: Callable[[str], None]) -> None:

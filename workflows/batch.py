@@ -105,12 +105,9 @@ class Batch:
         await run_station(Flow.note, Run(self._launch.job_id, self._launch.run), self._stage, self._paused)
 
     async def _tell(self, signal: str, *args: Any) -> None:
-        """All pages under way; one that has just ended needs it no more."""
+        """All pages under way."""
         for handle in list(self._pages.values()):
-            try:
-                await handle.signal(signal, args=list(args))
-            except TemporalError as gone:
-                workflow.logger.debug("a page was not told: %s", type(gone).__name__)
+            await _told(handle, signal, *args)
 
     # --- the stations -------------------------------------------------------------------------------------------------
 
@@ -131,8 +128,10 @@ class Batch:
             yield self._page(brief, page)
 
     async def _page(self, brief: BatchBrief, page: int) -> None:
+        task = self._task(brief, page)
         try:
-            self._pages[page] = await self._start(brief, page)
+            self._pages[page] = await self._start(task)
+            await self._catch_up(task)
             end = await self._pages[page]
         except WorkflowAlreadyStartedError:
             raise _ending(Told("transient_error", passing=False, reason="reset")) from None
@@ -150,9 +149,16 @@ class Batch:
         self._left.discard(page)
         self._look(self._stage)
 
-    async def _start(self, brief: BatchBrief, page: int) -> workflow.ChildWorkflowHandle[Any, PageEnd]:
+    async def _catch_up(self, task: PageTask) -> None:
+        """Who steered while a page was being started could not tell it."""
+        if self._paused != task.paused:
+            await _told(self._pages[task.page], "pause" if self._paused else "resume")
+        if self._priority is not None and self._priority != task.priority:
+            await _told(self._pages[task.page], "reprioritize", self._priority)
+
+    def _task(self, brief: BatchBrief, page: int) -> PageTask:
         launch = self._launch
-        task = PageTask(
+        return PageTask(
             job_id=launch.job_id,
             run=launch.run,
             account_id=launch.account_id,
@@ -166,22 +172,24 @@ class Batch:
             room_bytes=max(0, MAX_BYTES - self._bytes),
             paused=self._paused,
         )
+
+    async def _start(self, task: PageTask) -> workflow.ChildWorkflowHandle[Any, PageEnd]:
         return await workflow.start_child_workflow(
             Page.run,
             task,
-            id=names.page_workflow_id(launch.job_id, launch.run, page),
+            id=names.page_workflow_id(task.job_id, task.run, task.page),
             task_queue=names.CONTROL,
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             priority=self._urgency() or Priority.default,
             search_attributes=TypedSearchAttributes(
                 [
-                    SearchAttributePair(names.ACCOUNT, launch.account_id),
-                    SearchAttributePair(names.DIALECT, launch.dialect),
-                    SearchAttributePair(names.BATCH, launch.job_id),
+                    SearchAttributePair(names.ACCOUNT, task.account_id),
+                    SearchAttributePair(names.DIALECT, task.dialect),
+                    SearchAttributePair(names.BATCH, task.job_id),
                 ]
             ),
-            static_summary=f"page {page}",
+            static_summary=f"page {task.page}",
         )
 
     # --- the end ------------------------------------------------------------------------------------------------------
@@ -222,6 +230,14 @@ class Batch:
 
     def _urgency(self) -> Priority | None:
         return None if self._priority is None else Priority(priority_key=self._priority)
+
+
+async def _told(page: workflow.ChildWorkflowHandle[Any, PageEnd], signal: str, *args: Any) -> None:
+    """One that has just ended needs it no more."""
+    try:
+        await page.signal(signal, args=list(args))
+    except TemporalError as gone:
+        workflow.logger.debug("a page was not told: %s", type(gone).__name__)
 
 
 def _ending(told: Told) -> ApplicationError:
