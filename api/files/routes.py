@@ -59,7 +59,8 @@ class Links:
             case "put" | "part":
                 return await self._bring(request, allowed)
             case "complete":
-                await self._house.uploads.complete(allowed, bodies.etags_of(await self._xml(request)))
+                etags = await asyncio.to_thread(bodies.etags_of, await self._xml(request))
+                await self._house.uploads.complete(allowed, etags)
                 return Answer(_COMPLETED, status_code=200, headers={"content-type": "application/xml"})
             case "abort":
                 await self._house.uploads.abort(allowed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 
 import httpx2
@@ -113,7 +114,7 @@ class Office:
         assert Counter(work.job_id for work in order) == {work.job_id: work.tasks for work in works}
         return order
 
-    async def _brought(self, owner: Owner, body: dict[str, object], named: list[str]) -> str:
+    async def _brought(self, owner: Owner, body: Mapping[str, object], named: list[str]) -> str:
         async with self._caller(owner) as http:
             created = await http.post("/v1/jobs", json=body)
             assert created.status_code == 200, created.text
