@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from litestar import Litestar, Request, get, route
 from litestar.handlers import HTTPRouteHandler
@@ -23,6 +25,9 @@ from api.relay import Relay
 from api.uploads import Uploads
 from tiro.services.house import House
 
+THREADS = 64
+"""For what blocks: the store, resolvers, long bodies. Python's own are as few as the machine is small, and a stranger's resolver or an
+upload that is put together may hold one for long, while everybody else's calls need them."""
 DIALECTS = {"jobs": jobs.face, "transcribe": transcribe.face}
 
 
@@ -40,12 +45,18 @@ def create_app(house: House, config: ApiConfig) -> Edge:
     app = Litestar(
         route_handlers=[*_options(routes), *routes],
         exception_handlers={Exception: _answering(faces)},
-        lifespan=[_relaying(house)],
+        lifespan=[_threads, _relaying(house)],
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,
     )
     return Edge(app, faces, house.ids)
+
+
+@contextlib.asynccontextmanager
+async def _threads(_: Litestar) -> AsyncIterator[None]:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="api"))
+    yield
 
 
 def _relaying(house: House) -> Callable[[Litestar], contextlib.AbstractAsyncContextManager[None]]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -22,6 +23,9 @@ from tiro.model.request import JobOptions, JobRequest, Source, UploadedSource, n
 from tiro.ports import BlobWriter
 from tiro.services.house import House
 from tiro.services.replays import Once
+
+GLANCES = 6
+"""At once, each with a decoder child; who waits for one too long goes without."""
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -53,6 +57,7 @@ class Uploads:
     def __init__(self, house: House, limits: RequestLimits) -> None:
         self._house = house
         self._limits = limits
+        self._eyes = ThreadPoolExecutor(GLANCES, thread_name_prefix="glance")
 
     @contextlib.asynccontextmanager
     async def receive(
@@ -147,7 +152,8 @@ class Uploads:
         if path is None or blob.size_bytes > self._limits.glance_bytes:
             return None
         caps, stop = limits or self._caps(account), threading.Event()
-        looking = asyncio.ensure_future(asyncio.to_thread(self._house.preparer.glance, path, caps, stop))
+        glance, loop = self._house.preparer.glance, asyncio.get_running_loop()
+        looking = loop.run_in_executor(self._eyes, glance, path, caps, stop)
         try:
             await asyncio.wait([looking], timeout=self._limits.glance_s)
             late = not looking.done()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 
 import msgspec
 import pytest
 
+from api.app import THREADS
 from api.config import RequestLimits
 from api.relay import Relay
 from tests.servers.api import Api, ApiMaker
@@ -40,6 +42,19 @@ async def test_every_answer_has_a_request_id(api: Api, method: str, path: str, s
         assert set(answer.json()) == {"error", "message"}
     if status == 405:
         assert "POST" in answer.headers["allow"]
+
+
+async def test_what_blocks_for_some_callers_keeps_no_other_waiting(api: Api) -> None:
+    """Resolvers that never answer, stores that are slow: more of them than a small machine gives threads by itself."""
+    over = threading.Event()
+    held = [asyncio.create_task(asyncio.to_thread(over.wait)) for _ in range(THREADS // 2 + 1)]
+    try:
+        async with asyncio.timeout(30):
+            job_id = await api.submit(language="en")
+    finally:
+        over.set()
+        await asyncio.gather(*held)
+    assert is_id("job", job_id)
 
 
 async def test_an_unexpected_error_is_a_500_without_its_words(
