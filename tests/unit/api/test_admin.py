@@ -20,14 +20,15 @@ PREFLIGHT = {"Origin": "https://app.example", "Access-Control-Request-Method": "
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 @pytest.mark.parametrize("asking", [{}, PREFLIGHT], ids=["plainly", "as a page"])
-async def test_without_the_admin_token_there_is_nothing(api: Api, method: str, asking: dict[str, str]) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_without_the_admin_token_there_is_nothing(lasting_api: Api, method: str, asking: dict[str, str]) -> None:
     """No account's key opens it, and no answer differs from an unknown address's: a proxy of strangers may be a loopback peer."""
 
     async def told(path: str, headers: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
-        answer = await api.http.request(method, path, headers=headers)
+        answer = await lasting_api.http.request(method, path, headers=headers)
         return answer.status_code, answer.content, {**answer.headers, "x-request-id": "", "date": ""}
 
-    for headers in ({"Authorization": ""}, api.bearer(api.key), api.bearer("x")):
+    for headers in ({"Authorization": ""}, lasting_api.bearer(lasting_api.key), lasting_api.bearer("x")):
         for path in ("/_admin/accounts", "/_admin/jobs/job_x/cancel", "/_admin", "/_admin/nothing"):
             assert await told(path, headers | asking) == await told("/unknown", headers | asking)
 
@@ -50,12 +51,13 @@ async def test_without_the_admin_token_there_is_nothing(api: Api, method: str, a
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"])
-async def test_no_spelling_of_an_address_leads_around_the_token(api: Api, method: str, path: str) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_no_spelling_of_an_address_leads_around_the_token(lasting_api: Api, method: str, path: str) -> None:
     """The router skips empty segments; who judges an address by its beginning must not be led astray by it."""
 
     async def told(target: str) -> list[bytes]:
         request = f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        lines = (await api.raw(request.encode())).splitlines()
+        lines = (await lasting_api.raw(request.encode())).splitlines()
         return [line for line in lines if not line.lower().startswith((b"x-request-id:", b"date:"))]
 
     assert await told(path) == await told("/unknown")

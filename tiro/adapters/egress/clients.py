@@ -4,6 +4,7 @@ connect through the guard, or to the one server that the operator configured.
 
 from __future__ import annotations
 
+import functools
 import logging
 import ssl
 from collections.abc import Iterable
@@ -104,6 +105,12 @@ def trusted_client(servers: Iterable[str], *, verify: ssl.SSLContext | bool = Tr
     return httpx2.AsyncClient(trust_env=False, headers=_headers(None), transport=_Loyal(servers, _context(verify)))
 
 
+@functools.cache
+def authorities() -> ssl.SSLContext:
+    """Those who are believed by all. Reading them takes longer than most requests: once a process is enough."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 def _pool(context: ssl.SSLContext) -> dict[str, Any]:
     return {
         "ssl_context": context,
@@ -121,4 +128,4 @@ def _context(verify: ssl.SSLContext | bool) -> ssl.SSLContext:
     """Every client begins here; these loggers would write every URL, with its signature, into the log."""
     for name in ("httpx2", "httpcore2"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    return httpx2.create_ssl_context(verify=verify, trust_env=False)
+    return authorities() if verify is True else httpx2.create_ssl_context(verify=verify, trust_env=False)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import httpx2
 
-from tiro.adapters.egress.clients import USER_AGENT, guarded_async_client
+from tiro.adapters.egress.clients import USER_AGENT, authorities, guarded_async_client
 from tiro.adapters.egress.guard import Guard
 from tiro.model.errors import SourceRefused, Transient
 from tiro.ports import Answer
@@ -29,7 +29,7 @@ class WebCourier:
 
     def __init__(self, guard: Guard, verify: ssl.SSLContext | None = None, per_host: int = MAX_PER_HOST) -> None:
         self._guard = guard
-        self._verify: ssl.SSLContext = verify or httpx2.create_ssl_context(trust_env=False)
+        self._verify: ssl.SSLContext = verify or authorities()
         self._per_host = per_host
         self._hosts: dict[str, tuple[asyncio.Semaphore, int]] = {}
 

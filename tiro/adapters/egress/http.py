@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import httpx2
 
-from tiro.adapters.egress.clients import guarded_client
+from tiro.adapters.egress.clients import authorities, guarded_client
 from tiro.adapters.egress.guard import Guard
 from tiro.adapters.egress.patience import Patience
 from tiro.model.blob import BlobRef
@@ -107,7 +107,7 @@ class HttpSource:
     def __init__(self, guard: Guard, pace: Pace | None = None, verify: ssl.SSLContext | None = None) -> None:
         self._guard = guard
         self._pace = pace or Pace()
-        self._verify: ssl.SSLContext = verify or httpx2.create_ssl_context(trust_env=False)
+        self._verify: ssl.SSLContext = verify or authorities()
 
     @contextmanager
     def get(self, url: str, patience: Patience) -> Iterator[Download]:
