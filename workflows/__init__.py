@@ -2,4 +2,5 @@
 
 stations.py (the table of queues, timeouts and retries; the one way to run an activity) · transcription.py, fetch.py, delivery.py, upkeep.py
 batch.py (many files) over page.py (a hundred of them) · ending.py (marks, deliveries) · display.py (what the Temporal UI shows)
+registry.py (which of them a worker runs)
 """

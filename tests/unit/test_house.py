@@ -107,6 +107,17 @@ def test_every_room_is_a_package_with_a_map() -> None:
     assert not [str(folder) for folder in sorted(folders) if not (ROOT / folder / "__init__.py").is_file()]
 
 
+def test_the_map_of_a_room_names_all_that_is_in_it() -> None:
+    files = {Path(name) for name, _ in _modules() if name.startswith((*ROOMS, "commands"))}
+    forgotten = []
+    for face in (ROOT / file for file in files if file.name == "__init__.py" and "migrations" not in file.parts):
+        map_ = ast.get_docstring(ast.parse(face.read_text())) or ""
+        room = face.parent.relative_to(ROOT)
+        inside = {file.relative_to(room).parts[0].removesuffix(".py") for file in files if room in file.parents}
+        forgotten += [f"{room}/{name}" for name in inside - {"__init__"} if not re.search(rf"\b{name}\b", map_)]
+    assert not forgotten, f"say in the docstring of their __init__ what these are for: {sorted(forgotten)}"
+
+
 def test_workflows_wait_for_their_children_by_name() -> None:
     """asyncio.gather leaves the others running when one fails; workflows cancel what they started."""
     found = [

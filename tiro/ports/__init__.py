@@ -1,5 +1,9 @@
 """What the core needs from the world. Each Protocol has one contract suite that every adapter passes, fakes included.
 
+content (the store), desk (how clients reach it by themselves) · media (decoding, fetching, posting), audio, speech (engines, diarizers)
+records (the database, a transaction at a time), and in it wallets, batches, signing, books (what an audit asks) · flow (Temporal)
+world (time, names, secrets)
+
 Two colours: what waits on a database or on Temporal is `async`; what blocks on a disk, a socket or a decoder is plain and is
 called from a thread. A blocking call that lasts takes `stop`, an event that is set when its result is no longer wanted.
 """

@@ -6,7 +6,10 @@ accounts.py     accounts, keys, webhook secrets
 jobs.py         job rows, open uploads, and the orders that Temporal must be given
 admission.py    who gets a free slot; ahead.py whose recording is fetched before that
 ledger.py       minutes and overage, guarded balances
+wallets.py      money, guarded likewise
+batches.py      the files of batches
 hooks.py        deliveries and their attempts
+signing.py      the server's own keys
 replays.py      answers that are given again
 limits.py       what may not come too often
 families.py     refresh tokens, each used once

@@ -7,6 +7,7 @@ faster_whisper   any Whisper model by name or folder           } both live in mo
 pocketsphinx     English, modest, ships its model in its wheel } never in the process that asks
 openai           any server with OpenAI's audio API
 assemblyai       AssemblyAI's API
+    hosted       what these two have in common
 scripted         hears numbered audio (numbered), for tests and rehearsals; obeys a script of delays and failures
 hosts/           child processes that hold a model: protocol, host, pool, batcher
 """

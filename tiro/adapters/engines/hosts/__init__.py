@@ -7,4 +7,5 @@ batcher    whose windows are taken next, and which share a batch
 pool       n hosts behind one batcher; what happens when one dies
 resident   an Engine whose model lives in such a pool
 whisper, sphinx   the models themselves, loaded in the child only
+download   fetches a model beforehand
 """
