@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import httpx2
@@ -9,9 +10,11 @@ import pytest
 
 from tests.servers.api import PUBLIC_URL, Api, ApiMaker
 from tests.servers.databases import SteppedClock
-from tiro.model.blob import BlobRef, document_key, manifest_key, source_key
+from tiro.model.blob import BlobRef, document_key, manifest_key, source_key, transcript_key
 from tiro.model.job import Job
 from tiro.model.request import JobOptions, JobRequest, ManifestSource, UploadedSource
+from tiro.ports import Blobs
+from tiro.services.results import AT_HAND_FOR
 
 DOCUMENT = b'{"results":[' + b"1," * 4000 + b"1]}"
 
@@ -76,6 +79,32 @@ async def test_the_document_of_one_recording_is_made_when_it_is_fetched(api: Api
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     assert answer.headers["content-disposition"] == f'attachment; filename="{job_id}.json"'
     assert (answer.json()["job_id"], answer.json()["text"]) == (job_id, "So tell. Yes.")
+
+
+async def test_a_document_that_is_fetched_in_pieces_is_made_once(
+    make_api: ApiMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of hours takes seconds. A minute later it is not at hand any more; one that is deleted never is."""
+    clock = SteppedClock()
+    api = await make_api(clock=clock)
+    job_id = await heard(api)
+    reader, made = Reader(api, job_id), []
+    get = type(api.house.blobs).get
+
+    def getting(self: Blobs, key: str) -> bytes:
+        made.append(key)
+        return get(self, key)
+
+    monkeypatch.setattr(type(api.house.blobs), "get", getting)
+    pieces = await asyncio.gather(*(reader.get(Range=f"bytes={n}-{n}") for n in range(20)))
+    whole = await reader.get()
+    assert b"".join(piece.content for piece in pieces) == whole.content[:20]
+    assert made == [transcript_key(job_id)]
+    clock.step(AT_HAND_FOR.total_seconds())
+    assert (await reader.get()).content == whole.content
+    assert len(made) == 2
+    await api.house.jobs.delete(job_id)
+    assert (await reader.get()).status_code == 404
 
 
 @pytest.mark.promise("T25")
