@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
@@ -128,6 +129,12 @@ class BatchWorld:
         except RPCError:
             return False
         return bool(page.raw_description.pending_activities)
+
+    async def rests(self, job_id: str, run: int = 1) -> bool:
+        """Whether its first page has heard of a station's end, and has asked for nothing since."""
+        history = await self.history(names.page_workflow_id(job_id, run, 0))
+        types = [EventType.Name(event.event_type) for event in history.events]
+        return "EVENT_TYPE_ACTIVITY_TASK_COMPLETED" in types and types[-1] == "EVENT_TYPE_WORKFLOW_TASK_COMPLETED"
 
     async def prepared(self, job_id: str, count: int) -> bool:
         """Whether so many files can be heard or have been."""

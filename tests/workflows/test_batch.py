@@ -178,9 +178,8 @@ async def test_a_batch_that_is_paused_begins_nothing_more_and_goes_on_when_it_ma
         assert live is not None
         assert (live["paused"], live["pages_left"]) == (True, 1)
         async with world.working(["media", "speech"]):
-            await world.until(lambda: world.prepared(job_id, 3), "all is prepared")
-            page = await world.client.get_workflow_handle(names.page_workflow_id(job_id, 1, 0)).describe()
-            assert [one.activity_type.name for one in page.raw_description.pending_activities] == []
+            await world.until(lambda: world.rests(job_id), "its page has taken the pack in, and begins nothing")
+            assert {file.state for file in await world.files(job_id)} == {"prepared"}
             await world.house.jobs.steer(job_id, "reprioritize", 2)
             await world.house.jobs.steer(job_id, "resume")
             await world.ended(job_id)
