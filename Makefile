@@ -5,7 +5,6 @@ SHELL := bash
 .NOTPARALLEL:
 
 PY := .venv/bin/python
-CODE := workflows activities api commands tiro worker.py cli.py tests bench scripts
 WORKERS ?= 2
 ARGS ?=
 
@@ -35,7 +34,7 @@ test: setup ## all tiers of tests, on real servers (ARGS=... goes to pytest)
 check: static unit ## what must hold before a commit: format, lint, types, contracts, sizes, the unit tier
 	@echo "check: all holds"
 
-static: format-check lint types contracts house
+static: format-check lint types contracts house ## check, without the unit tier
 
 format-check: setup
 	@echo "check: format"

@@ -20,7 +20,7 @@ _KEY_BYTES = 32
 
 
 def derive(secret_key: str, purpose: str) -> bytes:
-    """32 bytes for one purpose (`sealing`, `tokens`) from the base64 secret key, by HKDF-SHA256 (RFC 5869).
+    """32 bytes for one purpose (`sealing`, `tokens`, `links`) from the base64 secret key, by HKDF-SHA256 (RFC 5869).
 
     Raises Invalid `invalid_setting` when the secret key is not the base64 of at least 32 bytes.
     """
