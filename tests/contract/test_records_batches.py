@@ -71,6 +71,13 @@ async def test_what_is_reported_again_changes_nothing(under_way: SqlRecords) -> 
     assert [file.pack for file in await within(under_way, lambda tx: tx.batches.files("job_1"))] == ["a"]
 
 
+async def test_a_file_that_is_prepared_again_is_paid_for_as_the_longest_that_it_was(under_way: SqlRecords) -> None:
+    """Whoever brings another in its place before it is heard pays for that one."""
+    for seconds, in_all in (({0: 10, 1: 5}, 15), ({0: 99, 1: 5, 2: 1}, 105), ({0: 3}, 105)):
+        tally = await within(under_way, lambda tx, s=seconds: tx.batches.prepare("job_1", 1, s))
+        assert tally.prepared_s == in_all
+
+
 async def test_a_file_may_end_without_having_been_prepared(under_way: SqlRecords) -> None:
     tally = await within(under_way, lambda tx: tx.batches.settle([ended(4, seconds=7, pack=""), refused(1)]))
     assert tally == Tally(completed=1, failed=1, prepared_s=7, completed_s=7)

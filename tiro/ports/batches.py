@@ -12,7 +12,9 @@ class Batches(Protocol):
     """What became of each file. A file gets each of its states once: what is reported again changes nothing."""
 
     async def prepare(self, job_id: str, run: int, seconds: Mapping[int, int]) -> Tally:
-        """These files (index -> billable seconds) can be heard; those that have a row stay as they are."""
+        """These files (index -> billable seconds) can be heard. Of those that have a row, only what is still to be heard, and is longer
+        now than it was, changes.
+        """
         ...
 
     async def settle(self, files: Sequence[BatchFile]) -> Tally:

@@ -26,8 +26,16 @@ class SqlBatches:
                 BatchFile(job_id=job_id, index=index, run=run, state="prepared", seconds=length)
                 for index, length in seconds.items()
             ]
-            await self._rows.insert_new(files, *map(write, fresh))
+            if await self._rows.insert_new(files, *map(write, fresh)) < len(fresh):
+                await self._lengthen(job_id, run, seconds)
         return await self.tally(job_id, run)
+
+    async def _lengthen(self, job_id: str, run: int, seconds: Mapping[int, int]) -> None:
+        """What is to be heard now may be longer than what was there when it was prepared before."""
+        length = case(dict(seconds), value=files.c.index, else_=0)
+        these = and_(files.c.job_id == job_id, files.c.run == run, files.c.index.in_(list(seconds)))
+        longer = and_(these, files.c.state == "prepared", files.c.seconds < length)
+        await self._rows.run(update(files).where(longer).values(seconds=length))
 
     async def settle(self, settled: Sequence[BatchFile]) -> Tally:
         job_id, run = settled[0].job_id, settled[0].run
