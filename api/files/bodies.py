@@ -40,7 +40,7 @@ def etags_of(body: bytes) -> dict[int, str]:
     etags: dict[int, str] = {}
     for part in parts:
         number = _number(part.get("PartNumber", ""))
-        if number <= max(etags, default=0):
+        if number <= next(reversed(etags), 0):
             raise _odd("The parts must be in order, each once.")
         etags[number] = _etag(part.get("ETag", ""))
     return etags
