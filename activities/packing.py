@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 
 import msgspec
 import numpy as np
 
+from activities.span_plan import plan_name, plan_of
 from tiro.model.media import Span, SpanPlan
 from tiro.model.transcript import Transcript
 from tiro.ports import PreparedFile, Samples
@@ -40,15 +40,7 @@ class HeardFile(msgspec.Struct, frozen=True):
 def packed(index: int, language: str | None, prepared: PreparedFile, *, way: str, vad: bool) -> PackedFile:
     """A file as it goes into a pack. `way`: what its plan is named by."""
     assert prepared.end is not None
-    plan = SpanPlan(
-        plan=sha256(way.encode()).hexdigest()[:16],
-        layout=prepared.end.layout,
-        spans=tuple(one.span for one in prepared.spans),
-        decoded_s=prepared.end.decoded_s,
-        damaged_packets=prepared.end.damaged_packets,
-        warnings=prepared.end.warnings,
-        probe=prepared.probe,
-    )
+    plan = plan_of(plan_name(way), (one.span for one in prepared.spans), prepared.end, prepared.probe)
     wanted = set(plan.to_hear(vad))
     audio = tuple(_pcm(one.samples) if one.span.index in wanted else b"" for one in prepared.spans)
     return PackedFile(index=index, language=language, plan=plan, audio=audio)

@@ -12,6 +12,7 @@ from temporalio import activity
 
 from activities.heartbeat import beating
 from activities.sources import Sources
+from activities.span_plan import plan_name, plan_of
 from activities.tasks import IngestTask, Prepared, Run
 from activities.threads import Threads
 from tiro.model.blob import BlobRef, plan_key, source_key, span_audio_key, span_record_key
@@ -108,9 +109,7 @@ class Recording:
         return msgspec.json.decode(await self._threads.run(self._blobs.get, key), type=SpanPlan)
 
     def _plan_id(self, job: Job) -> str:
-        """Names one way of cutting and hearing: two versions of a decoder may cut differently, and their parts must not be mixed."""
-        way = f"{self._preparer.version}|{job.options.diarize}" + ("" if job.options.vad else "|all")
-        return sha256(way.encode()).hexdigest()[:16]
+        return plan_name(f"{self._preparer.version}|{job.options.diarize}" + ("" if job.options.vad else "|all"))
 
     async def _prepare(self, job: Job, announce_from_s: float) -> SpanPlan:
         plan_id = self._plan_id(job)
@@ -164,15 +163,3 @@ class Recording:
             job.job_id, job.run, BlobRef(key, len(body), sha256(body).hexdigest(), "application/json")
         )
         return plan
-
-
-def plan_of(plan_id: str, spans: list[Span], end: PreparedEnd, probe: MediaProbe | None) -> SpanPlan:
-    return SpanPlan(
-        plan=plan_id,
-        layout=end.layout,
-        spans=tuple(spans),
-        decoded_s=end.decoded_s,
-        damaged_packets=end.damaged_packets,
-        warnings=end.warnings,
-        probe=probe,
-    )

@@ -11,16 +11,14 @@ from datetime import timedelta
 import msgspec
 
 from api.app import create_app
-from api.config import ApiConfig, RequestLimits
 from commands.folder import Credentials, DataFolder, Holder, Lock
-from commands.listening import Listening, listener
+from commands.listening import Listening, api_config, listener
 from tiro.adapters.database.migrate import migrate
 from tiro.adapters.temporal.binary import get_binary
 from tiro.adapters.temporal.client import connect_patiently
 from tiro.adapters.temporal.devserver import DevServer, DevServerPlace, free_port
 from tiro.adapters.temporal.names import QUEUES
 from tiro.adapters.temporal.namespace import keep_histories, prepare_namespace
-from tiro.adapters.vault import derive
 from tiro.model.errors import NotFound
 from tiro.model.wallet import MICROS
 from tiro.services.house import House
@@ -88,7 +86,7 @@ class Embedded:
         await core.check()
         credentials = await self._first_account(core.house)
         workers = await self._workers(core)
-        server = Listening(create_app(core.house, self._config(core)), socket)
+        server = Listening(create_app(core.house, api_config(core.settings, self._folder.admin_token())), socket)
         await server.start()
         self._cleanup.push_async_callback(server.stop)
         assert settings.temporal.address is not None
@@ -150,14 +148,6 @@ class Embedded:
         await workers.start()
         self._watch(workers.failed)
         return workers
-
-    def _config(self, core: Core) -> ApiConfig:
-        return ApiConfig(
-            public_url=core.settings.public_url,
-            token_key=derive(core.settings.secret_key, "tokens"),
-            admin_token=self._folder.admin_token(),
-            limits=RequestLimits(submissions_per_s=core.settings.submissions_per_s),
-        )
 
     def _watch(self, event: asyncio.Event) -> None:
         async def pass_on() -> None:

@@ -9,11 +9,24 @@ from collections.abc import Iterator
 
 import uvicorn
 
+from api.config import ApiConfig, RequestLimits
 from api.edge import Edge
 from api.server import server_config
+from tiro.adapters.vault import derive
 from tiro.model.errors import Permanent
+from tiro.settings import Settings
 
 _STOP_WITHIN_S = 3
+
+
+def api_config(settings: Settings, admin_token: str | None = None) -> ApiConfig:
+    """What the settings tell the API. `admin_token` None: it has no corner for the command line."""
+    return ApiConfig(
+        public_url=settings.public_url,
+        token_key=derive(settings.secret_key, "tokens"),
+        admin_token=admin_token,
+        limits=RequestLimits(submissions_per_s=settings.submissions_per_s),
+    )
 
 
 def listener(host: str, port: int) -> socket.socket:

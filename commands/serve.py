@@ -23,9 +23,7 @@ def serve(host: str, port: int) -> None:
 
 async def _serve(host: str, port: int) -> None:
     from api.app import create_app
-    from api.config import ApiConfig, RequestLimits
-    from commands.listening import Listening, listener
-    from tiro.adapters.vault import derive
+    from commands.listening import Listening, api_config, listener
     from tiro.settings import read
     from tiro.wiring import build_core
 
@@ -34,14 +32,9 @@ async def _serve(host: str, port: int) -> None:
     with stop_signals(stopping), listener(host, port) as socket:
         await _schema_there(settings.database_url)
         core = await build_core(settings)
-        config = ApiConfig(
-            public_url=settings.public_url,
-            token_key=derive(settings.secret_key, "tokens"),
-            limits=RequestLimits(submissions_per_s=settings.submissions_per_s),
-        )
         try:
             await core.check()
-            server = Listening(create_app(core.house, config), socket, stop_within_s=10)
+            server = Listening(create_app(core.house, api_config(settings)), socket, stop_within_s=10)
             await server.start()
             say(f"Serving {settings.public_url} on {host}:{socket.getsockname()[1]}.")
             await stopping.wait()

@@ -32,9 +32,9 @@ def file_id(batch_id: str, index: int) -> str:
     return f"{batch_id}.{index:05d}"
 
 
-def batch_of(job_id: str) -> str:
-    """The batch whose file this is; a job that is none is its own."""
-    return job_id.partition(".")[0]
+def file_index(job_id: str) -> int:
+    """Which file of its batch is called so."""
+    return int(job_id.rpartition(".")[2])
 
 
 def job_of(key: str) -> str:

@@ -15,7 +15,6 @@ MOST_PARTS = 1000
 """Of what we hand out; a store takes 10,000."""
 MOST_BYTES = 10 << 30
 """Of one object, where nobody says less."""
-MOST_PART_BYTES = 5 << 30
 URLS_LIVE = timedelta(hours=1)
 WRITTEN_WITHIN = timedelta(hours=2)
 """An address that leads to the store is used behind our back: begun in its last moment, a PUT has another hour to become an object."""

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from tiro.model.account import Account
 from tiro.model.batch import BatchFile, Tally
+from tiro.model.blob import file_index
 from tiro.model.customs import CUSTOMS
 from tiro.model.job import Job, Outcome
 from tiro.model.ledger import billable_seconds
@@ -37,7 +38,7 @@ class Billing:
     async def hold(self, tx: Transaction, account: Account, job: Job, seconds: int, now: datetime) -> None:
         """The real length is known. Raises QuotaExceeded or FundsShort; then the transaction must not be committed."""
         if job.batch_id is not None:
-            await self.prepare_files(tx, job.batch_id, job.run, {_index_of(job): seconds}, now)
+            await self.prepare_files(tx, job.batch_id, job.run, {file_index(job.job_id): seconds}, now)
         else:
             await self._payer(job).hold(tx, account, job, seconds, now)
 
@@ -78,11 +79,6 @@ class Billing:
 
     def _payer(self, job: Job) -> Payer:
         return self._payers[CUSTOMS[job.dialect].purse]
-
-
-def _index_of(file: Job) -> int:
-    """Of a file in its batch, by which it is named."""
-    return int(file.job_id.rpartition(".")[2])
 
 
 def billed_seconds(job: Job, outcome: Outcome) -> int:

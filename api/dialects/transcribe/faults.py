@@ -11,7 +11,7 @@ from api.faces import Answer, json_answer
 from tiro.model.errors import Permanent, TiroError
 from tiro.model.job import Job
 from tiro.model.media import MediaLimits
-from tiro.model.wallet import MICROS
+from tiro.render.documents import dollars
 
 TRANSIENT_RETRY_S = 5
 _REALM = 'Bearer realm="tiro"'
@@ -140,7 +140,7 @@ _IN_DOLLARS = {"required_micros": "required_usd", "balance_micros": "remaining_b
 
 
 def _dollars(extras: dict[str, Any]) -> dict[str, Any]:
-    told = {name: extras[key] / MICROS for key, name in _IN_DOLLARS.items() if isinstance(extras.get(key), int)}
+    told = {name: dollars(extras[key]) for key, name in _IN_DOLLARS.items() if isinstance(extras.get(key), int)}
     return {**extras, **told}
 
 

@@ -23,7 +23,7 @@ from api.dialects.transcribe.jobs_wire import FileUpload, Resumed, UploadUrls
 from api.dialects.transcribe.options import chain_of
 from api.faces import Answer, HttpRequest, json_answer
 from api.once import fingerprint, once_name, replay_headers
-from tiro.model.account import Account, ApiKey
+from tiro.model.account import Account
 from tiro.model.batch import MAX_BYTES, ManifestEntry
 from tiro.model.blob import file_id, source_key
 from tiro.model.errors import Conflict, Invalid, NotFound
@@ -66,10 +66,10 @@ class JobRoutes:
         ]
 
     async def submit(self, request: HttpRequest) -> Answer:
-        account, key = await self._door.submitter(request)
-        return await self.create(request, account, key)
+        account, _ = await self._door.submitter(request)
+        return await self.create(request, account)
 
-    async def create(self, request: HttpRequest, account: Account, key: ApiKey) -> Answer:
+    async def create(self, request: HttpRequest, account: Account) -> Answer:
         """The JSON of a job; who asks is known and counted. Raises Invalid, FundsShort, Transient."""
         with _in_words_of_a_job():
             body = await read_long_json(request, self._manifest, MANIFEST_VALUES)

@@ -28,7 +28,7 @@ from api.dialects.transcribe.status import (
 from tiro.model.hook import Delivery
 from tiro.model.job import Job
 from tiro.model.upload import Instructions, PutInstructions
-from tiro.model.wallet import MICROS
+from tiro.render.documents import dollars
 from tiro.render.outcomes import SENTENCES
 from tiro.render.times import time_text
 
@@ -130,9 +130,9 @@ def job_answer(now: Seen, link: Link | None) -> JobAnswer:
         failed_files=job.files_failed if job.is_batch else int(failed),
         progress=round(job.progress if over else min(job.progress, 0.99), 4),
         billed_seconds=(job.billed_s or 0) if over else 0,
-        price_per_hour=(job.micros_per_hour or 0) / MICROS,
-        cost=(job.cost_micros or 0) / MICROS if over else 0.0,
-        remaining_balance=job.balance_micros / MICROS if over and job.balance_micros is not None else UNSET,
+        price_per_hour=dollars(job.micros_per_hour or 0),
+        cost=dollars(job.cost_micros or 0) if over else 0.0,
+        remaining_balance=dollars(job.balance_micros) if over and job.balance_micros is not None else UNSET,
         reference_id=_told(job.reference),
         result_url=link.url if link else UNSET,
         expires_at=time_text(link.until) if link else UNSET,

@@ -53,6 +53,6 @@ class Entrance:
             case "multipart/form-data":
                 return await self._sync.transcribe(request, account, key)
             case "application/json":
-                return await self._jobs.create(request, account, key)
+                return await self._jobs.create(request, account)
             case _:
                 raise Invalid("invalid_form_data", "Send multipart/form-data with an audio file, or JSON for a job.")
