@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 _COLUMNS = {
     "job_id": "JOB",
     "state": "STATE",
-    "stage": "STAGE",
-    "spans_done": "DONE",
-    "spans_total": "OF",
+    "standing": "STAGE",
+    "parts_done": "DONE",
+    "parts_total": "OF",
+    "files_failed": "FAILED",
     "decoded_s": "AUDIO S",
     "engine": "ENGINE",
     "run": "RUN",
@@ -44,7 +45,10 @@ def jobs() -> None:
 @data_option
 @json_option
 def list_jobs(data: Path | None, *, as_json: bool, **wishes: str | int | None) -> None:
-    """Jobs, newest change first."""
+    """Jobs, newest change first.
+
+    DONE, OF: spans; of a batch its files, with those of them that FAILED. Stage `uploading`: the client still brings the bytes.
+    """
 
     async def work(there: Reach) -> list[JobRow]:
         from api.admin.wire import JobRows
@@ -81,7 +85,7 @@ def show(job_id: str, data: Path | None, *, as_json: bool) -> None:
 @data_option
 @json_option
 def cancel(job_ids: tuple[str, ...], data: Path | None, *, as_json: bool) -> None:
-    """Stop jobs. What they left is removed."""
+    """Stop jobs. What they left is removed; of a batch, files that are done are charged."""
     _each(data, job_ids, "cancel", as_json=as_json)
 
 
@@ -90,7 +94,7 @@ def cancel(job_ids: tuple[str, ...], data: Path | None, *, as_json: bool) -> Non
 @data_option
 @json_option
 def retry(job_ids: tuple[str, ...], data: Path | None, *, as_json: bool) -> None:
-    """Run failed jobs again; spans that are done are not done again."""
+    """Run failed jobs again; spans that are done are not done again. Of a batch: the files that failed, and no others."""
     _each(data, job_ids, "retry", as_json=as_json)
 
 
@@ -99,7 +103,7 @@ def retry(job_ids: tuple[str, ...], data: Path | None, *, as_json: bool) -> None
 @data_option
 @json_option
 def pause(job_ids: tuple[str, ...], data: Path | None, *, as_json: bool) -> None:
-    """Begin no further spans; those under way are finished."""
+    """Begin no further spans, or files of a batch; those under way are finished."""
     _each(data, job_ids, "pause", as_json=as_json)
 
 

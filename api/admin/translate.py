@@ -50,6 +50,8 @@ def job_row(job: Job, progress: Progress) -> JobRow:
         "eta_s": progress.eta_s,
         "speed": progress.speed,
     }
+    if not job.is_batch:
+        shown |= {"files_done": None, "files_failed": None}
     return JobRow(**{**_same(job, JobRow), **shown})
 
 

@@ -33,12 +33,16 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as an operator sees it: no text, no address of its source."""
+    """A job as an operator sees it: no text, no address of its source.
+
+    `awaiting`: its client still brings the bytes. `batch_id`: it is a long file of that batch. `files_...`: of a batch alone.
+    """
 
     job_id: str
     account_id: str
     dialect: str
     reference: str | None
+    batch_id: str | None
     state: str
     stage: str
     run: int
@@ -46,8 +50,10 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    awaiting: bool
     admitted: bool
     paused: bool
+    priority: int
     source: Literal["upload", "url", "awaited", "manifest"]
     size_bytes: int | None
     progress: float
@@ -55,6 +61,9 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     speed: float | None
     spans_done: int
     spans_total: int | None
+    files_total: int | None
+    files_done: int | None
+    files_failed: int | None
     decoded_s: float | None
     language: str | None
     engine: str | None
@@ -66,8 +75,25 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     error_extras: dict[str, str | int | float | bool | None]
     billed_s: int | None
     overage_s: int | None
+    cost_micros: int | None
     purge_after: datetime | None
     source_deleted_at: datetime | None
+    expires_at: datetime | None
+
+    @property
+    def standing(self) -> str:
+        """The stage, in one word for a table."""
+        return "uploading" if self.awaiting and self.state == "queued" else self.stage
+
+    @property
+    def parts_done(self) -> int | None:
+        """Files of a batch, else spans."""
+        return self.spans_done if self.files_total is None else self.files_done
+
+    @property
+    def parts_total(self) -> int | None:
+        """As `parts_done`."""
+        return self.spans_total if self.files_total is None else self.files_total
 
 
 class JobRows(msgspec.Struct, frozen=True):

@@ -147,6 +147,23 @@ async def test_jobs_of_all_accounts_are_listed_and_shown(api: Api) -> None:
             assert (await admin.get(f"/jobs?{bad}")).status_code == 400
 
 
+async def test_a_batch_is_told_by_its_files(api: Api) -> None:
+    """And a job that its client still brings is no other than that; a recording alone has no files to count."""
+    files = [{"reference_id": name, "size_bytes": 100} for name in ("one", "two", "three")]
+    async with api.admin() as admin:
+        await admin.post(f"/accounts/{api.account.account_id}/credit", json={"amount_micros": 1_000_000})
+        made = await api.http.post("/v1/jobs", json={"type": "batch", "files": files})
+        single = await api.submit()
+        listed = msgspec.json.decode((await admin.get("/jobs")).content, type=wire.JobRows).jobs
+    rows = {one.job_id: one for one in listed}
+    batch, recording = rows[made.json()["job_id"]], rows[single]
+    assert (batch.standing, batch.awaiting, batch.source) == ("uploading", True, "manifest")
+    assert (batch.parts_done, batch.parts_total, batch.files_failed) == (0, 3, 0)
+    assert (recording.standing, recording.awaiting) == ("queued", False)
+    assert (recording.files_total, recording.files_done, recording.files_failed) == (None, None, None)
+    assert (recording.parts_done, recording.parts_total) == (recording.spans_done, recording.spans_total)
+
+
 async def test_jobs_are_steered(api: Api) -> None:
     """cancel, retry, pause, resume, reprioritize, delete."""
     running, failed = await api.submit(), await api.submit()
