@@ -24,7 +24,7 @@ _MEDIA = ("source", "files/", *_MADE)
 _CONTENT = (*_MEDIA, "transcript", "results/", "heard/", "pages/", "manifest/")
 """Of a job that was cancelled while its transcript was written, that goes too."""
 _STUCK = 3
-"""Jobs of one sweep whose content will not go: fewer are their own trouble, so many are the store's."""
+"""Jobs, or uploads, of one sweep whose content will not go: fewer are their own trouble, so many are the store's."""
 
 
 class Swept(msgspec.Struct, frozen=True):
@@ -131,20 +131,31 @@ class Upkeep:
             _remove_below(self._blobs, job.job_id, _CONTENT if job.state == "cancelled" else _MEDIA)
 
     async def _drop_uploads(self) -> int:
-        """What was begun long ago and is still being brought, part by part, is no rest of a dead process."""
+        """What was begun long ago and is still being brought, part by part, is no rest of a dead process.
+
+        One that the store will not let go holds up no other, as in a purge.
+        """
         before = self._clock.now() - UPLOAD_KEPT_FOR
         async with self._records.begin() as tx:
             alive = await tx.jobs.uploads_since(before)
         await asyncio.to_thread(self._blobs.abort_stale, before, lambda key: job_of(key) in alive)
-        dropped = 0
+        seen: set[str] = set()
+        stuck = 0
         while True:
             async with self._records.begin() as tx:
-                stale = await tx.jobs.stale_uploads(before)
+                page = await tx.jobs.stale_uploads(before)
+            stale = [job_id for job_id in page if job_id not in seen]
             if not stale:
-                return dropped
+                return len(seen) - stuck
             for job_id in stale:
-                await self._give_up(job_id)
-            dropped += len(stale)
+                try:
+                    await self._give_up(job_id)
+                except TiroError:
+                    stuck += 1
+                    if stuck == _STUCK:
+                        raise
+                    log.exception("the upload of %s could not be given up", job_id)
+            seen.update(stale)
 
     async def _give_up(self, job_id: str) -> None:
         """Of an upload that nothing was heard of for a day. Its job, if there is one that still awaits it, has failed."""

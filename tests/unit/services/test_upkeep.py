@@ -266,6 +266,32 @@ async def test_a_recording_that_the_store_will_not_let_go_holds_up_no_other(
     assert await desk.upkeep.sweep() == Swept(sources=1)
 
 
+async def test_an_upload_that_the_store_will_not_let_go_holds_up_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it is the oldest, and found first each time."""
+    account = await desk.account()
+    for name in ("job_1", "job_2"):
+        async with desk.records.begin() as tx:
+            await tx.jobs.begin_upload(name, account.account_id, desk.clock.now())
+        desk.blobs.put(f"jobs/{name}/source", b"x")
+        desk.clock.step(1)
+    desk.clock.step(UPLOAD_KEPT_FOR.total_seconds())
+    remove, held = desk.blobs.delete_prefix, ["job_1"]
+
+    def holding(prefix: str) -> int:
+        if any(name in prefix for name in held):
+            raise Transient("store_unavailable", "The blob store kept objects that it was told to remove.")
+        return remove(prefix)
+
+    monkeypatch.setattr(desk.blobs, "delete_prefix", holding)
+    assert await desk.upkeep.sweep() == Swept(uploads=1)
+    assert desk.names("job_2") == []
+    held.clear()
+    assert await desk.upkeep.sweep() == Swept(uploads=1)
+    assert desk.names() == []
+
+
 @pytest.mark.parametrize("count", [3, 120])
 async def test_a_store_that_is_away_is_said_by_the_sweep(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, count: int
