@@ -6,10 +6,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select, text
 
 from tests.contract.records_nouns import CAPS, DONE, account, given, job, two_processes, within
 from tests.servers.databases import START, SteppedClock
+from tiro.adapters.database.admission import WAITING
+from tiro.adapters.database.connect import parse, sync_engine
 from tiro.adapters.database.records import SqlRecords
+from tiro.adapters.database.tables import jobs
 from tiro.model.job import Ending, Job, Order
 
 
@@ -75,6 +79,24 @@ async def test_deleted_jobs_and_unknown_plans_get_no_slot(records: SqlRecords) -
     await within(records, lambda tx: tx.jobs.mark_deleted("a_00", START))
     assert await _admit(records) == []
     assert await within(records, lambda tx: tx.jobs.admit(START, {})) == []
+
+
+def test_the_line_is_read_from_its_own_index_alone(database_url: str) -> None:
+    """What awaits its bytes, or belongs to a batch, is not walked at every pass."""
+    line = select(jobs.c.job_id).where(jobs.c.account_id == "a", WAITING).order_by(jobs.c.changed_at)
+    engine = sync_engine(parse(database_url))
+    asked = str(line.compile(engine, compile_kwargs={"literal_binds": True}))
+    with engine.connect() as connection:
+        # of two that would do, on an empty table, either is taken
+        connection.execute(text("DROP INDEX ix_jobs_account_id_changed_at_job_id"))
+        if engine.dialect.name == "sqlite":
+            plan = connection.execute(text(f"EXPLAIN QUERY PLAN {asked}"))
+        else:
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
+            plan = connection.execute(text(f"EXPLAIN {asked}"))
+        assert "ix_jobs_waiting" in " ".join(str(row) for row in plan)
+    (index,) = (one for one in jobs.indexes if one.name == "ix_jobs_waiting")
+    assert {"NOT awaiting", "batch_id IS NULL"} <= set(str(index.dialect_options["sqlite"]["where"]).split(" AND "))
 
 
 async def test_two_relays_never_pass_the_cap_and_leave_no_slot_empty(postgres_url: str, clock: SteppedClock) -> None:

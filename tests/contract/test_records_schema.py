@@ -96,6 +96,9 @@ def _since_then() -> Iterator[str]:
     """What later migrations have added, taken away again."""
     yield from (f"DROP INDEX {name}" for name in ("ix_jobs_expiring", "ix_jobs_batch_id", "ix_jobs_reference"))
     yield from (f"DROP TABLE {name}" for name in ("wallet_entries", "wallets", "batch_files", "signing_keys"))
+    # SQLite drops no column that an index names, and the first version of this one is there to be replaced
+    yield "DROP INDEX ix_jobs_waiting"
+    yield "CREATE INDEX ix_jobs_waiting ON jobs (account_id, changed_at) WHERE state = 'queued'"
     yield "ALTER TABLE accounts DROP COLUMN self_topup"
     columns = (
         *("pace", "fetch_run", "awaiting", "priority", "batch_id", "reference", "limits", "files_total", "files_done"),

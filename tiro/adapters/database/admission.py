@@ -10,20 +10,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain, zip_longest
 
-from sqlalchemy import ColumnElement, RowMapping, case, exists, select, update
+from sqlalchemy import ColumnElement, RowMapping, case, exists, literal_column, select, update
 
 from tiro.adapters.database.rows import Rows, write
-from tiro.adapters.database.tables import accounts, jobs, orders
+from tiro.adapters.database.tables import IN_LINE, accounts, jobs, orders
 from tiro.model.job import Order
 
-WAITING = (
-    (jobs.c.state == "queued")
-    & ~jobs.c.admitted
-    & ~jobs.c.awaiting
-    & jobs.c.deleted_at.is_(None)
-    & jobs.c.batch_id.is_(None)
-)
-"""A file of a batch has its place by the batch's slot."""
+WAITING: ColumnElement[bool] = literal_column(f"({IN_LINE})")
+"""Without a type: SQLite would compare a boolean with 1, and not see the index in it."""
 
 
 async def admit(rows: Rows, caps: Mapping[str, int], limit: int) -> list[Order]:

@@ -78,8 +78,11 @@ class SqlBatches:
             read(BatchFile, row) for row in await self._rows.all(select(files).where(these).order_by(files.c.index))
         ]
 
-    async def forget_unfinished(self, job_id: str) -> int:
-        return await self._rows.run(delete(files).where(files.c.job_id == job_id, files.c.state != "completed"))
+    async def begin_again(self, job_id: str, run: int, *, unpaid: bool) -> None:
+        await self._rows.run(delete(files).where(files.c.job_id == job_id, files.c.state != "completed"))
+        if unpaid:
+            last = and_(files.c.job_id == job_id, files.c.run == run - 1)
+            await self._rows.run(update(files).where(last).values(run=run))
 
     async def _under_way(self, job_id: str, run: int) -> bool:
         this = and_(jobs.c.job_id == job_id, jobs.c.run == run, jobs.c.state == "processing")

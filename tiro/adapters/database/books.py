@@ -144,12 +144,12 @@ def _batch_counts() -> Select[Any]:
 
 
 def _batch_seconds() -> Select[Any]:
-    """Run by run: what was captured, and what was completed."""
+    """Run by run: what was captured, and what was completed; nothing while it is under way, or of a run that failed."""
     files, entries = batch_files.c, wallet_entries.c
     completed = (
         select(files.job_id, files.run, literal(0).label("charged_s"), files.seconds.label("charged_s_should"))
-        .select_from(batch_files)
-        .where(files.state == "completed")
+        .join(jobs, jobs.c.job_id == files.job_id)
+        .where(files.state == "completed", _was_charged())
     )
     captured = (
         select(entries.job_id, entries.run, entries.seconds, literal(0))
@@ -157,6 +157,15 @@ def _batch_seconds() -> Select[Any]:
         .where(entries.kind == "capture", jobs.c.files_total.is_not(None))
     )
     return unequal(union_all(completed, captured), ("job_id", "run"), ("charged_s",))
+
+
+def _was_charged() -> ColumnElement[bool]:
+    """Whether what a run completed is paid. A run takes over what one that failed had completed; cancelled before it held for that, it
+    is charged nothing.
+    """
+    holds, files = wallet_entries.c, batch_files.c
+    held = exists().where(holds.job_id == files.job_id, holds.run == files.run, holds.kind == "hold")
+    return or_(files.run < jobs.c.run, jobs.c.state == "completed", and_(jobs.c.state == "cancelled", held))
 
 
 def _open_files(before: datetime) -> Select[Any]:

@@ -87,6 +87,10 @@ webhook_secrets = Table(
     Column("previous_until", Moment),
 )
 
+IN_LINE = "state = 'queued' AND NOT admitted AND NOT awaiting AND batch_id IS NULL AND deleted_at IS NULL"
+"""Of a job that waits for a slot, word for word as the index has it, or SQLite would not use it. A file of a batch has its place by the
+batch's slot.
+"""
 jobs = Table(
     "jobs",
     METADATA,
@@ -144,7 +148,7 @@ jobs = Table(
     Column("swept_at", Moment),
     Index(None, "account_id", "changed_at", "job_id"),
     Index(None, "changed_at", "job_id"),
-    _where("ix_jobs_waiting", "state = 'queued' AND NOT admitted AND deleted_at IS NULL", ("account_id", "changed_at")),
+    _where("ix_jobs_waiting", IN_LINE, ("account_id", "changed_at")),
     _where("ix_jobs_processing", "state = 'processing'", ("started_at",)),
     _where("ix_jobs_purgeable", "source_deleted_at IS NULL", ("purge_after",)),
     _where("ix_jobs_expiring", "expires_at IS NOT NULL AND deleted_at IS NULL", ("expires_at",)),

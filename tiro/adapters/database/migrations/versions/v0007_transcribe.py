@@ -56,6 +56,10 @@ def _jobs() -> None:
     op.add_column("jobs", sa.Column("cost_micros", sa.BigInteger()))
     op.add_column("jobs", sa.Column("balance_micros", sa.BigInteger()))
     op.add_column("jobs", sa.Column("expires_at", _MOMENT))
+    # what waits for bytes, or for its batch, is not in line for a slot
+    op.drop_index("ix_jobs_waiting", "jobs")
+    waiting = "state = 'queued' AND NOT admitted AND NOT awaiting AND batch_id IS NULL AND deleted_at IS NULL"
+    _index("ix_jobs_waiting", "jobs", ["account_id", "changed_at"], waiting)
     _index("ix_jobs_expiring", "jobs", ["expires_at"], "expires_at IS NOT NULL AND deleted_at IS NULL")
     _index("ix_jobs_batch_id", "jobs", ["batch_id"], "batch_id IS NOT NULL")
     _index("ix_jobs_reference", "jobs", ["account_id", "reference"], "reference IS NOT NULL")
