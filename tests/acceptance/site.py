@@ -23,6 +23,7 @@ from tests.acceptance.sink import Sink, check_deliveries
 from tests.media_builder import numbered, wav
 from tiro.adapters.temporal import names
 from tiro.model.account import Account
+from tiro.model.batch import pages_of
 from tiro.model.blob import job_prefix, source_key
 from tiro.model.job import Job
 from tiro.model.request import JobOptions, JobRequest, UploadedSource
@@ -236,7 +237,7 @@ class Site:
     async def histories(self, job_id: str) -> list[WorkflowHistory]:
         """Of the job's run and of its deliveries."""
         job = await self.job(job_id)
-        ids = [names.job_workflow_id(job_id, run) for run in range(1, job.run + 1)]
+        ids = [one for run in range(1, job.run + 1) for one in _workflows_of(job, run)]
         ids += [
             names.delivery_workflow_id(delivery.event_id) for delivery, _ in await self.house.jobs.deliveries(job_id)
         ]
@@ -278,6 +279,17 @@ class Site:
         """Database, Temporal, store and ledgers say the same, whatever was killed and whatever is still under way."""
         audited = await self.house.audit.look()
         assert (audited.findings, audited.unchecked) == ((), {}), self.processes.logs
+
+
+def _workflows_of(job: Job, run: int) -> list[str]:
+    """Of a batch its own and those of its pages; those of its long files are theirs."""
+    if not job.is_batch:
+        return [names.job_workflow_id(job.job_id, run)]
+    pages = range(pages_of(job.files_total or 0))
+    return [
+        names.batch_workflow_id(job.job_id, run),
+        *(names.page_workflow_id(job.job_id, run, page) for page in pages),
+    ]
 
 
 def check_history(history: WorkflowHistory) -> None:

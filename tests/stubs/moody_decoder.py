@@ -68,6 +68,7 @@ def may_write(descriptor: int) -> bool:
 DEEDS: dict[str, Callable[[], object]] = {
     "segfault": lambda: ctypes.string_at(0),
     "exit": lambda: os._exit(0),
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "hoard": lambda: [bytearray(1 << 26) for _ in range(64)],
     "spin": spin,
     "write": write_a_file,

@@ -78,6 +78,7 @@ def _says(process: Path, command: bytes) -> bool:
 DEEDS = {
     "segfault": "crashes (SIGSEGV)",
     "exit": "ends without a word",
+    "kill": "is killed, as the kernel does when memory is short",
     "hoard": "takes 4 GB of memory",
     "write": "writes a file",
     "fill": "writes 100 GB to the disk",
@@ -93,7 +94,7 @@ DEEDS = {
 }
 
 
-@pytest.mark.parametrize("deed", ["segfault", "exit", "huge", "odd", "twice", "uncounted"])
+@pytest.mark.parametrize("deed", ["segfault", "kill", "exit", "huge", "odd", "twice", "uncounted"])
 def test_a_child_that_dies_over_one_of_several_files_costs_that_one_alone(
     moody: ChildPreparer, told: Callable[[str], Path], deed: str
 ) -> None:

@@ -217,31 +217,7 @@ async def test_an_upload_is_resumed_by_its_own_key_alone(strict: Api, seen: Note
         foreign = (await http.post("/v1/jobs", json={"type": "big_file", "size_bytes": PUT_BELOW_BYTES + 1})).json()
     batch = await created(strict, {"files": [{}, {}]})
     own = mine["uploads"][0]["upload"]
-    keys = [one["uploads"][0]["key"] for one in (other, foreign, batch)]
-    keys += [
-        f"{own['key']}/",
-        f"./{own['key']}",
-        f"{own['key']}/../source",
-        own["key"].upper(),
-        "jobs/../jobs",
-        "/etc/passwd",
-    ]
-    keys += [own["key"].replace("/source", "/manifest/index.json"), f"{own['key']}%00", "\U0001f600" * 4000]
-    uploads = [{"type": "multipart", "key": key, "upload_id": own["upload_id"]} for key in keys]
-    theirs = foreign["uploads"][0]["upload"]["upload_id"]
-    ids = [
-        theirs,
-        "..",
-        "../../x",
-        "%2e%2e",
-        ".",
-        "/",
-        own["upload_id"] + "/",
-        own["upload_id"][:-1],
-        "\U0001f600",
-        "a" * 300,
-    ]
-    uploads += [{"type": "multipart", "key": own["key"], "upload_id": one} for one in ids]
+    uploads = _other_uploads(own, foreign["uploads"][0]["upload"], (other, foreign, batch))
     for upload in uploads:
         answer = await strict.http.post(f"/v1/jobs/{mine['job_id']}/resume-upload", json={"upload": upload})
         assert coded(answer) == (400, "invalid_upload"), upload
@@ -250,6 +226,30 @@ async def test_an_upload_is_resumed_by_its_own_key_alone(strict: Api, seen: Note
     assert (
         await strict.http.post(f"/v1/jobs/{mine['job_id']}/resume-upload", json={"upload": right})
     ).status_code == 200
+
+
+def _other_uploads(own: dict[str, Any], theirs: dict[str, Any], jobs: tuple[Any, ...]) -> list[dict[str, str]]:
+    """What names one, and is not this."""
+    key, upload_id = own["key"], own["upload_id"]
+    keys = [one["uploads"][0]["key"] for one in jobs]
+    keys += [f"{key}/", f"./{key}", f"{key}/../source", key.upper(), f"{key}%00", "jobs/../jobs", "/etc/passwd"]
+    keys += [key.replace("/source", "/manifest/index.json"), "\U0001f600" * 4000]
+    ids = [
+        theirs["upload_id"],
+        f"{upload_id}/",
+        upload_id[:-1],
+        "..",
+        "../../x",
+        "%2e%2e",
+        ".",
+        "/",
+        "\U0001f600",
+        "a" * 300,
+    ]
+    return [
+        *({"type": "multipart", "key": one, "upload_id": upload_id} for one in keys),
+        *({"type": "multipart", "key": key, "upload_id": one} for one in ids),
+    ]
 
 
 FUNDS = {
