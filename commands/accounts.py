@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,11 +42,19 @@ _PLAN_COLUMNS = {
     "micros_per_hour": "MICRO-DOLLARS AN HOUR",
     "requests_minute": "REQUESTS A MINUTE",
     "starting_credit_micros": "STARTING MICRO-DOLLARS",
+    "max_awaiting": "UPLOADS AWAITED",
     "accounts": "ACCOUNTS",
 }
 DEFAULT_CHAIN = "default"
 account_argument = click.argument("account_id", metavar="ACCOUNT")
 account_or_first = click.argument("account_id", metavar="[ACCOUNT]", required=False)
+
+
+def _address(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Not whether it is somebody's: only what nobody's can be."""
+    if value is not None and not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
+        raise click.BadParameter(f"{value!r} is no e-mail address, such as jo@example.com.")
+    return value
 
 
 @click.group()
@@ -62,6 +71,7 @@ accounts.add_command(ledger)
 @click.option("--plan", default="free", show_default=True, help="What it may use: `tiro accounts plans`.")
 @click.option(
     "--email",
+    callback=_address,
     help="Its owner's address, not verified until `tiro accounts verify`. Without one there is nothing to verify.",
 )
 @click.option("--verified", is_flag=True, help="The address is known to be its owner's.")

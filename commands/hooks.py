@@ -27,7 +27,7 @@ def hooks() -> None:
     """Webhooks that are signed with a key of this server's own."""
 
 
-@hooks.group()
+@hooks.group(short_help="The keys that sign them, and their change: list, next, activate.")
 def keys() -> None:
     """The keys that sign webhooks of the transcribe API (Ed25519), and their change without a gap.
 

@@ -75,8 +75,9 @@ def show(job_id: str, data: Path | None, *, as_json: bool) -> None:
         click.echo(f"workflow: {as_text(details.live)}")
     for delivery in details.deliveries:
         tries = ", ".join(as_text(one.status or one.error) for one in delivery.attempts) or "none yet"
+        soon = f"; next {as_text(delivery.next_attempt_at)}" if delivery.next_attempt_at else ""
         click.echo(
-            f"webhook {delivery.event_id} ({delivery.event} to {delivery.host}): {delivery.state}; tries: {tries}"
+            f"webhook {delivery.event_id} ({delivery.event} to {delivery.host}): {delivery.state}; tries: {tries}{soon}"
         )
 
 

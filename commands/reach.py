@@ -60,7 +60,13 @@ class Reach:
         self, verb: str, path: str, shape: type[T], wish: msgspec.Struct | None = None, params: Any = None
     ) -> T:
         answer = await self._send(verb, path, wish, params)
-        return msgspec.json.decode(answer.content, type=shape)
+        try:
+            return msgspec.json.decode(answer.content, type=shape)
+        except msgspec.ValidationError:
+            raise Permanent(
+                "other_version",
+                "The server that holds the data folder is of another version than this command. Restart it.",
+            ) from None
 
     async def _send(
         self, verb: str, path: str, wish: msgspec.Struct | None = None, params: Any = None

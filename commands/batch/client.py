@@ -203,4 +203,4 @@ def _refusal(answer: httpx2.Response) -> Refused:
 def _silent(url: str, wrong: Exception) -> Refused:
     where = httpx2.URL(url)
     text = f"{where.scheme}://{where.netloc.decode()} does not answer ({type(wrong).__name__})"
-    return Refused("no_answer", f"{text}. Is the server running?")
+    return Refused("no_answer", f"{text}; is the server running? `tiro up` starts one here")

@@ -254,12 +254,12 @@ async def existing(tx: Transaction, account_id: str) -> Account:
     """Raises NotFound."""
     account = await tx.accounts.get(account_id)
     if account is None:
-        raise NotFound("account_not_found", "There is no such account.")
+        raise NotFound("account_not_found", "There is no such account. `tiro accounts list` shows those that are.")
     return account
 
 
 async def _secrets(tx: Transaction, account_id: str) -> WebhookSecrets:
     secrets = await tx.accounts.webhook_secrets(account_id)
     if secrets is None:
-        raise NotFound("account_not_found", "There is no such account.")
+        raise NotFound("account_not_found", "There is no such account. `tiro accounts list` shows those that are.")
     return secrets

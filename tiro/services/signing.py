@@ -98,7 +98,9 @@ def _number(key: SigningKey) -> int:
 
 
 def _no_next() -> Conflict:
-    return Conflict("no_next_key", "There is no next key: make one first, and let receivers see it.")
+    return Conflict(
+        "no_next_key", "There is no next key: make one first (`tiro hooks keys next`), and let receivers see it."
+    )
 
 
 def _too_early(at: datetime) -> Conflict:

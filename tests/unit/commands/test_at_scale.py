@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import httpx2
 import pytest
 from click.testing import CliRunner
 
+from api.admin.wire import JobDetails
 from cli import main
+from commands.reach import Reach
 from tests.media_builder import numbered, wav
+from tests.servers.scripted_http import ScriptedHttp
 from tests.unit.commands.shell import Shell
 from tiro.adapters.database.migrate import migrate
+from tiro.model.errors import Permanent
 
 
 @pytest.fixture
@@ -40,6 +45,14 @@ def test_a_job_that_does_not_exist_is_told_and_the_next_is_still_tried(shell: Sh
     said = shell.run("jobs", "cancel", "job_1", "job_2", expect=1).output
     assert "job_1: There is no such job." in said
     assert "job_2: There is no such job." in said
+
+
+async def test_a_server_of_another_version_is_told_in_words() -> None:
+    """It holds the folder still while the command has been upgraded."""
+    with ScriptedHttp({"/_admin/jobs/job_1": lambda visit: visit.answer(body=b'{"job": {}}')}) as server:
+        async with httpx2.AsyncClient(base_url=server.url(), trust_env=False, verify=False) as http:
+            with pytest.raises(Permanent, match="another version"):
+                await Reach(http).get("/jobs/job_1", JobDetails)
 
 
 def test_serve_refuses_a_database_without_our_tables(tmp_path: Path) -> None:

@@ -43,4 +43,4 @@ def test_a_compromised_key_is_replaced_at_once(shell: Shell) -> None:
 
 
 def test_without_a_next_key_the_way_is_told(shell: Shell) -> None:
-    assert "make one first" in shell.run("hooks", "keys", "activate", expect=1).output
+    assert "tiro hooks keys next" in shell.run("hooks", "keys", "activate", expect=1).output

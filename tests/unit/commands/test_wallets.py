@@ -58,7 +58,14 @@ def test_what_is_no_amount_of_dollars_is_refused_in_words(shell: Shell, account:
 
 def test_an_unknown_account_has_no_wallet(shell: Shell) -> None:
     for words in (("credit", "acct_x", "5"), ("ledger", "acct_x"), ("verify", "acct_x")):
-        assert "There is no such account." in shell.run("accounts", *words, expect=1).output
+        said = shell.run("accounts", *words, expect=1).output
+        assert "There is no such account. `tiro accounts list`" in said
+
+
+@pytest.mark.parametrize("email", ["jo", "@example.com", "jo@", "jo @example.com", "a@b@c"])
+def test_what_is_no_address_is_refused_in_words(shell: Shell, email: str) -> None:
+    assert "no e-mail address" in shell.run("accounts", "create", "jo", "--email", email, expect=2).output
+    assert shell.told("accounts", "list") == []
 
 
 @pytest.mark.promise("T32")

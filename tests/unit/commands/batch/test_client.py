@@ -102,7 +102,7 @@ async def test_a_server_that_is_gone_ends_the_call_with_what_to_do(
     monkeypatch.setattr("commands.batch.client._WAITS_S", (0.01,))
     with ScriptedHttp({}) as gone:
         address = gone.url("/put")
-    with pytest.raises(Refused, match="Is the server running"):
+    with pytest.raises(Refused, match="is the server running"):
         await client.put(address, {}, 0, lambda: b"")
 
 
