@@ -201,8 +201,10 @@ async def _until_left(work: Coroutine[Any, Any, None], leaving: Leaving) -> bool
 async def _leave(runner: Runner, journal: Journal, leaving: Leaving, wish: Wish, *, local: bool) -> None:
     tell = quiet if wish.as_json else say
     open_ones = [one for one in journal.handovers.values() if one.open and one.job_id]
-    names = ", ".join(one.job_id or "" for one in open_ones) or "nothing"
-    if any(one.started for one in open_ones):
+    names = ", ".join(one.job_id or "" for one in open_ones)
+    if not open_ones:
+        names, where = "nothing", "is under way at the server yet"
+    elif any(one.started for one in open_ones):
         where = "goes on when a server runs here again" if local else "goes on at the server"
     else:
         where = "waits a day for what is not uploaded yet"
