@@ -6,12 +6,11 @@ import logging
 
 from activities.faults import NEXT, UNCOUNTED, first_of, plain
 from tiro.model.batch import BatchFile
-from tiro.model.errors import TiroError, Transient, frames_of
+from tiro.model.errors import SOURCE_GONE, TiroError, Transient, frames_of
 from tiro.services.ending import Fault, public
 from tiro.services.line import Line, Superseded
 
 log = logging.getLogger("tiro.activities")
-_GONE = (403, 404, 410)
 
 
 class Troubles:
@@ -84,7 +83,7 @@ class Troubles:
 
 def _reason(error: TiroError) -> str | None:
     """An address that says that there is nothing is told apart: the record has no room for the status."""
-    if error.extras.get("upstream_status") in _GONE:
+    if error.extras.get("upstream_status") in SOURCE_GONE:
         return "gone"
     reason = error.extras.get("reason")
     return reason if isinstance(reason, str) else None

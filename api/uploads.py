@@ -134,7 +134,7 @@ class Uploads:
     async def _source(self, sent: Submission) -> tuple[Source, float | None]:
         """Where the recording is, and how long it claims to be."""
         if sent.file is not None:
-            limits = narrowed(sent.limits or self._caps(sent.account), sent.options)
+            limits = narrowed(sent.limits or self._house.plans.of(sent.account).limits, sent.options)
             return UploadedSource(sent.file), await self.glance(sent.file, sent.account, limits)
         assert sent.url is not None
         await self._house.intake.check_source_url(sent.url)
@@ -151,7 +151,7 @@ class Uploads:
         path = self._house.blobs.local_path(blob.key)
         if path is None or blob.size_bytes > self._limits.glance_bytes:
             return None
-        caps, stop = limits or self._caps(account), threading.Event()
+        caps, stop = limits or self._house.plans.of(account).limits, threading.Event()
         glance, loop = self._house.preparer.glance, asyncio.get_running_loop()
         looking = loop.run_in_executor(self._eyes, glance, path, caps, stop)
         try:
@@ -161,10 +161,6 @@ class Uploads:
             stop.set()
         found = (await asyncio.gather(looking, return_exceptions=True))[0]
         return None if late else _claim(found)
-
-    def _caps(self, account: Account) -> MediaLimits:
-        plan = self._house.plans.of(account)
-        return MediaLimits(max_duration_s=float(plan.max_duration_s), max_bytes=plan.max_bytes)
 
 
 def _claim(found: MediaProbe | BaseException) -> float | None:

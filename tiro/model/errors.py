@@ -52,6 +52,10 @@ class MediaRefused(Permanent):
         self.reason: MediaReason = reason
 
 
+SOURCE_GONE = frozenset({403, 404, 410})
+"""`upstream_status` by which a source's server says that there is nothing to be had at an address."""
+
+
 class SourceRefused(Permanent):
     """The source address cannot be used. `reason`: forbidden_address, http_status, playlist, live, drm, login_required, ..."""
 

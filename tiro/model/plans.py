@@ -10,6 +10,7 @@ import msgspec
 
 from tiro.model.account import Account
 from tiro.model.errors import Invalid, Transient
+from tiro.model.media import MediaLimits
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -46,6 +47,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     micros_per_hour: Amount = 150_000
     requests_minute: Count = 300
     starting_credit_micros: Amount = 0
+
+    @property
+    def limits(self) -> MediaLimits:
+        """Of each recording, where a job has none of its own."""
+        return MediaLimits(max_duration_s=float(self.max_duration_s), max_bytes=self.max_bytes)
 
 
 DEFAULT_PLANS: tuple[Plan, ...] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import msgspec
@@ -23,6 +24,11 @@ class EngineFacts(msgspec.Struct, frozen=True):
         if task not in self.tasks:
             return False
         return language is None or self.languages is None or language in self.languages
+
+
+def chosen(chain: Sequence[EngineFacts], engines: Collection[str]) -> tuple[EngineFacts, ...]:
+    """What of a chain was asked for by id, in the chain's order; where nothing was, all of it."""
+    return tuple(facts for facts in chain if not engines or facts.id in engines)
 
 
 class EngineOptions(msgspec.Struct, frozen=True):

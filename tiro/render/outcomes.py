@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tiro.model.errors import SOURCE_GONE
 from tiro.model.job import Job
 
 FAILED: dict[str, str] = {
@@ -44,7 +45,6 @@ SENTENCES: dict[str, str] = {
 }
 """What each of them says to a person."""
 
-_GONE = frozenset({403, 404, 410})
 _NOT_THERE = frozenset({"gone", "unknown_host", "source_unreachable", "source_timeout", "dns", "blob_missing"})
 """Reasons of a source that cannot be had, for good or after it was asked for often enough."""
 
@@ -53,7 +53,7 @@ def failed(code: str | None, reason: str | None = None, extras: Mapping[str, obj
     """`failed_*` for a core code. By its reason, or by the `upstream_status` of its extras, a source is not there."""
     if code in {"source_unavailable", "transient_error"} and reason in _NOT_THERE:
         return "failed_source_missing"
-    if code == "source_unavailable" and (extras or {}).get("upstream_status") in _GONE:
+    if code == "source_unavailable" and (extras or {}).get("upstream_status") in SOURCE_GONE:
         return "failed_source_missing"
     return FAILED.get(code or "", "failed_transcription")
 

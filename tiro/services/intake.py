@@ -14,7 +14,7 @@ from tiro.model.job import Job
 from tiro.model.plans import Plans
 from tiro.model.replay import Replay
 from tiro.model.request import AwaitedSource, JobOptions, JobRequest, ManifestSource, Source, UrlSource
-from tiro.model.speech import EngineFacts
+from tiro.model.speech import EngineFacts, chosen
 from tiro.ports import Clock, Courier, Fetcher, Ids, Records, Transaction, Vault
 from tiro.services import replays
 from tiro.services.billing import Billing
@@ -91,8 +91,7 @@ class Intake:
 
     def check_options(self, options: JobOptions, account: Account) -> None:
         """Raises Invalid `unsupported_language` when no engine of the chain can do it."""
-        wanted = options.engines or account.engines
-        chain = [facts for facts in self._chain if not wanted or facts.id in wanted]
+        chain = chosen(self._chain, options.engines or account.engines)
         if not any(facts.can(options.language, options.task) for facts in chain):
             raise Invalid("unsupported_language", "No engine here can do this language and task.", param="language")
 

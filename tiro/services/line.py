@@ -13,7 +13,7 @@ from tiro.model.media import MediaLimits, SpanPlan
 from tiro.model.pace import Hearing
 from tiro.model.plans import Plans
 from tiro.model.request import UrlSource, narrowed
-from tiro.model.speech import EngineFacts
+from tiro.model.speech import EngineFacts, chosen
 from tiro.ports import Blobs, Clock, Records, Vault
 from tiro.services.billing import Billing
 
@@ -74,19 +74,14 @@ class Line:
             account = await tx.accounts.get(job.account_id)
         if account is None:
             raise Superseded
-        plan = self._plans.of(account)
-        return MediaLimits(max_duration_s=float(plan.max_duration_s), max_bytes=plan.max_bytes)
+        return self._plans.of(account).limits
 
     async def engines(self, job: Job) -> tuple[str, ...]:
         """The job's chain: what it or its account asks for, else the server's; only what can do its language and task."""
         async with self._records.begin() as tx:
             account = await tx.accounts.get(job.account_id)
-        wanted = job.options.engines or (account.engines if account else ())
-        return tuple(
-            facts.id
-            for facts in self._chain
-            if (not wanted or facts.id in wanted) and facts.can(job.options.language, job.options.task)
-        )
+        chain = chosen(self._chain, job.options.engines or (account.engines if account else ()))
+        return tuple(facts.id for facts in chain if facts.can(job.options.language, job.options.task))
 
     def facts(self, engine: str) -> EngineFacts:
         """What is known of an engine of the chain. Raises Permanent `engine_unavailable`."""

@@ -10,7 +10,7 @@ from tiro.model.account import Account
 from tiro.model.errors import Invalid
 from tiro.model.languages import LANGUAGES
 from tiro.model.request import CueSize, JobOptions
-from tiro.model.speech import EngineFacts, Task
+from tiro.model.speech import EngineFacts, Task, chosen
 from tiro.render.documents import OMISSIBLE
 
 DEFAULT_MODEL = "whisper-large-v3-turbo"
@@ -45,7 +45,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
 
 def chain_of(account: Account, chain: Sequence[EngineFacts]) -> tuple[EngineFacts, ...]:
     """What this account may ask for by name: where its operator chose engines for it, those and no others."""
-    return tuple(facts for facts in chain if not account.engines or facts.id in account.engines)
+    return chosen(chain, account.engines)
 
 
 def options_of(asked: Choices, chain: Sequence[EngineFacts], code: str = "invalid_request_options") -> JobOptions:
