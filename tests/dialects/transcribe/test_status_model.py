@@ -45,6 +45,7 @@ BODIES: dict[Kind, dict[str, Any]] = {
     "addresses": {"files": [{"url": URL}, {"url": URL}]},
 }
 STAGES = ("fetching", "preparing", "detecting", "transcribing", "merging", "publishing")
+OF_UPLOADS = {"upload_missing", "upload_size_mismatch", "upload_expired"}
 ENDS: list[tuple[Fault, str]] = [
     *((Fault(code), word) for code, word in FAILED.items() if code != "job_cancelled"),
     *(
@@ -225,7 +226,7 @@ class Lives(RuleBasedStateMachine):
     @rule(which=WHICH, end=st.sampled_from([None, "nothing", *ENDS]))
     @precondition(lambda self: self._open())
     def end_otherwise(self, which: int, end: tuple[Fault, str] | str | None) -> None:
-        """None: its owner gives it up. "nothing": the last station leaves no result."""
+        """None: its owner gives it up. "nothing": the last station leaves no result. What was brought cannot be missed later."""
         model = picked(self._open(), which)
         if end is None:
             answer = self._ask("DELETE", f"/v1/transcribe/{model.job_id}")
@@ -233,7 +234,8 @@ class Lives(RuleBasedStateMachine):
             self._end(model, "failed_cancelled")
         elif isinstance(end, tuple):
             self.runner.run(self.desk.house.endings.end(model.job_id, 1, "failed", end[0]))
-            self._end(model, end[1])
+            if model.awaits or end[0].code not in OF_UPLOADS:
+                self._end(model, end[1])
         elif model.kind in {"put", "url"}:
             self.runner.run(self.desk.house.endings.end(model.job_id, 1, "completed"))
             self._end(model, "failed_result_missing")
