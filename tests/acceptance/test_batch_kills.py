@@ -179,7 +179,6 @@ async def test_a_batch_whose_workers_are_killed_by_turns_loses_only_what_was_bro
     await _check_money(batch)
     await _check_histories(batch)
     assert any(json.loads(line)["failed"] for line in (site.folder / "calls.jsonl").read_bytes().splitlines())
-    await site.check_agrees()
 
 
 async def _check_document(batch: Batch) -> None:
