@@ -46,10 +46,11 @@ class BatchFlow:
 
     @activity.defn(name="begin_batch")
     async def begin_batch(self, task: Run) -> BatchBrief | None:
-        """Claim the run for this workflow execution; None: it is not wanted (any more)."""
+        """Claim the run for this workflow execution, and hold for what it takes over; None: it is not wanted (any more)."""
         job = await self._line.begin(task.job_id, task.run, activity.info().workflow_run_id or "")
         if job is None:
             return None
+        await self._files.hold_again(job.job_id, job.run)
         # each file may have a language of its own
         options = msgspec.structs.replace(job.options, language=None)
         engines = await self._line.engines(msgspec.structs.replace(job, options=options))
@@ -103,9 +104,9 @@ class BatchFlow:
             if fault is not None:
                 return settled_as(await self._endings.end(job.job_id, job.run, "failed", Fault(*fault)), self._endings)
             await self._line.patch(job.job_id, job.run, JobPatch(stage="publishing"))
-            seconds = [file.seconds for file in files if file.state == "completed"]
-            failed = len(files) - len(seconds)
-            ref = await self._threads.run(self._document.write, job, len(seconds), failed, sum(seconds))
+            failed = sum(file.state == "failed" for file in files)
+            charged = await self._files.charge_of(job)
+            ref = await self._threads.run(self._document.write, job, len(files) - failed, failed, charged)
             await self._line.keep(job.job_id, job.run, ref)
             return settled_as(await self._endings.end(job.job_id, job.run, "completed"), self._endings)
 

@@ -14,6 +14,7 @@ from tiro.model.blob import BlobRef, document_key, file_id, pack_result_key, pag
 from tiro.model.errors import Permanent
 from tiro.model.job import Job
 from tiro.model.transcript import Transcript
+from tiro.model.wallet import Charged
 from tiro.ports import Blobs
 from tiro.render.documents import DOCUMENTS
 from tiro.services.batch_line import OWN_BLOB
@@ -41,12 +42,12 @@ class BatchDocument:
             page_document_key(job.job_id, page), document.media_type, _joined(items, document.separator)
         )
 
-    def write(self, job: Job, completed: int, failed: int, seconds: int) -> BlobRef:
+    def write(self, job: Job, completed: int, failed: int, charged: Charged) -> BlobRef:
         """The document. Raises Permanent `result_missing` when a page is not there."""
         document = DOCUMENTS[job.dialect]
 
         def pieces() -> Iterator[bytes]:
-            yield document.head(job, completed, failed, seconds)
+            yield document.head(job, completed, failed, charged)
             for page in range(pages_of(job.files_total or 0)):
                 if page:
                     yield document.separator

@@ -85,7 +85,7 @@ async def test_the_files_of_a_batch_are_paid_while_it_is_cancelled(postgres_url:
                 await Billing(PLANS).prepare_files(tx, "job_1", 1, {index: 600}, clock.now())
             async with desk.records.begin() as tx:
                 file = BatchFile(job_id="job_1", index=index, run=1, state="completed", seconds=600, pack="p")
-                await Billing(PLANS).settle_files(tx, [file], clock.now())
+                await tx.batches.settle([file])
 
         half = FILES // 2
         await asyncio.gather(*(heard(desks[n % 2], n) for n in range(half)))

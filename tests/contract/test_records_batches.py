@@ -112,11 +112,26 @@ async def test_the_next_run_begins_with_what_is_completed(under_way: SqlRecords)
     again = await within(under_way, lambda tx: tx.jobs.retry("job_1", START))
     assert again is not None
     assert (again.run, again.files_done, again.files_failed) == (2, 1, 0)
-    assert await within(under_way, lambda tx: tx.batches.forget_unfinished("job_1")) == 2
+    await within(under_way, lambda tx: tx.batches.begin_again("job_1", 2, unpaid=False))
+    assert [file.index for file in await within(under_way, lambda tx: tx.batches.files("job_1"))] == [0]
     await within(under_way, lambda tx: tx.jobs.claim("job_1", 2, "claim", START))
     tally = await within(under_way, lambda tx: tx.batches.settle([ended(1, run=2, seconds=20)]))
     assert tally == Tally(completed=2, failed=0, prepared_s=20, completed_s=20)
     assert await counted(under_way) == (2, 0)
+
+
+async def test_what_nobody_paid_counts_for_the_next_run(under_way: SqlRecords) -> None:
+    """Not so what a run before that had completed: that one was paid."""
+    await within(under_way, lambda tx: tx.batches.settle([ended(0, seconds=10)]))
+    for run in (1, 2):
+        await within(under_way, lambda tx, r=run: tx.jobs.finish("job_1", r, FAILED, START, START))
+        await within(under_way, lambda tx: tx.jobs.retry("job_1", START))
+        await within(under_way, lambda tx, r=run: tx.batches.begin_again("job_1", r + 1, unpaid=r == 2))
+        await within(under_way, lambda tx, r=run: tx.jobs.claim("job_1", r + 1, "claim", START))
+        await within(under_way, lambda tx, r=run: tx.batches.settle([ended(r, run=r + 1, seconds=20)]))
+    files = await within(under_way, lambda tx: tx.batches.files("job_1"))
+    assert [(file.index, file.run) for file in files] == [(0, 1), (1, 3), (2, 3)]
+    assert (await within(under_way, lambda tx: tx.batches.tally("job_1", 3))).completed_s == 40
 
 
 async def test_a_completed_batch_is_retried_only_for_its_failed_files(under_way: SqlRecords) -> None:

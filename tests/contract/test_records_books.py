@@ -91,7 +91,7 @@ async def _paid(records: SqlRecords) -> None:
         await tx.wallets.release("job_4", 1, START)
         await tx.jobs.finish("job_4", 1, Ending(outcome="completed", billed_s=100, cost_micros=100), START, START)
         await tx.jobs.retry("job_4", START)
-        await tx.batches.forget_unfinished("job_4")
+        await tx.batches.begin_again("job_4", 2, unpaid=False)
         await tx.jobs.claim("job_4", 2, "flow", START)
         await tx.wallets.hold("acct_1", "job_4", 2, 50, 3600, START)
         await tx.batches.settle([msgspec.structs.replace(two, run=2, state="completed", seconds=50, error_code=None)])

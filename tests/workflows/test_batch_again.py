@@ -10,13 +10,14 @@ import pytest
 
 from tests.media_builder import numbered, wav
 from tests.servers.scripted_http import ScriptedHttp, Visit
-from tests.workflows.batch_world import PRICE_MICROS, BatchWorld, WorldMaker, spoken, words
+from tests.workflows.batch_world import DOLLAR, PRICE_MICROS, BatchWorld, WorldMaker, spoken, words
 from tiro.adapters.fakes import SetClock
 from tiro.adapters.temporal import names
 from tiro.model.batch import BatchEntryWish
 from tiro.model.blob import file_id
 from tiro.model.errors import Conflict, NotFound
-from tiro.model.wallet import cost_micros
+from tiro.model.wallet import Balance, cost_micros
+from tiro.services.ending import Fault
 from tiro.services.upkeep import Upkeep
 
 LOCAL = {"TIRO_EGRESS_ALLOW": "127.0.0.0/8"}
@@ -96,7 +97,31 @@ async def test_only_what_failed_is_done_again(world: BatchWorld, shelf: Shelf) -
         charged = await tx.wallets.charged(job_id)
         files = await tx.batches.files(job_id)
     assert charged.amount_micros == cost_micros(14, PRICE_MICROS) + cost_micros(2, PRICE_MICROS)
+    assert (await world.document(job_id))["cost"] == charged.amount_micros / DOLLAR
     assert [file.run for file in files] == [2 if index == 5 else 1 for index in range(8)]
+
+
+@pytest.mark.promise("T12")
+async def test_a_batch_that_is_lost_in_the_middle_costs_nothing_until_its_retry(
+    world: BatchWorld, shelf: Shelf
+) -> None:
+    """What was heard by then is paid with the run that completes, once, and not heard again."""
+    before, shelf.slow = await world.balance(), {25}
+    async with world.working():
+        job_id = await world.submit([*(spoken(index) for index in range(25)), shelf.url(25)])
+        await world.until(lambda: _done(world, job_id, 25), "the first pack is heard")
+        await world.client.get_workflow_handle(names.batch_workflow_id(job_id, 1)).terminate()
+        lost = (await world.house.endings.end(job_id, 1, "failed", Fault("transient_error", "lost"))).job
+        assert (lost.billed_s, lost.cost_micros, await world.balance()) == (0, 0, before)
+        shelf.go.set()
+        await world.house.jobs.retry(job_id)
+        done = await world.ended(job_id, run=2)
+    assert (done.billed_s, done.cost_micros) == (52, cost_micros(52, PRICE_MICROS))
+    assert (await world.document(job_id))["cost"] == cost_micros(52, PRICE_MICROS) / DOLLAR
+    assert await world.balance() == Balance(before.balance_micros - cost_micros(52, PRICE_MICROS), 0)
+    heard = {key for key in await world.objects(job_id) if key.startswith("heard/")}
+    assert len(heard) == 2
+    assert (await world.house.audit.look(pause=timedelta(0))).findings == ()
 
 
 async def test_a_long_file_that_failed_is_done_again_in_the_next_run(make_world: WorldMaker) -> None:

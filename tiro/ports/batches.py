@@ -29,6 +29,6 @@ class Batches(Protocol):
         """Rows of these indexes, in order."""
         ...
 
-    async def forget_unfinished(self, job_id: str) -> int:
-        """Before the next run: rows that are not `completed` go; how many."""
+    async def begin_again(self, job_id: str, run: int, *, unpaid: bool) -> None:
+        """Before this next run: rows that are not `completed` go. `unpaid`: those that the run before it completed count for this one."""
         ...

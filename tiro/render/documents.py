@@ -13,7 +13,7 @@ import msgspec
 from tiro.model.batch import BatchFile, ManifestEntry
 from tiro.model.job import Job
 from tiro.model.transcript import Transcript
-from tiro.model.wallet import MICROS, cost_micros
+from tiro.model.wallet import MICROS, Charged, cost_micros
 from tiro.render.outcomes import SENTENCES, failed_file
 from tiro.render.sentences import Sentence, sentences, single_words, whole_text
 from tiro.render.subtitles import escaped
@@ -25,14 +25,14 @@ class Document(msgspec.Struct, frozen=True):
     """How one dialect writes results. The same arguments give the same bytes.
 
     `single` wants the job as it ended, or with `billed_s`, `micros_per_hour`, `cost_micros` and `balance_micros` as they will be.
-    `item` wants the transcript of a file that is completed, None for one that failed. `head`: files completed and failed, billable
-    seconds of all.
+    `item` wants the transcript of a file that is completed, None for one that failed. `head`: files completed and failed, and what
+    the batch is charged in all.
     """
 
     media_type: str
     single: Callable[[Job, Transcript], bytes]
     item: Callable[[Job, ManifestEntry, BatchFile, Transcript | None], bytes]
-    head: Callable[[Job, int, int, int], bytes]
+    head: Callable[[Job, int, int, Charged], bytes]
     tail: Callable[[], bytes]
     separator: bytes = b","
 
@@ -86,15 +86,15 @@ def _item(job: Job, entry: ManifestEntry, file: BatchFile, transcript: Transcrip
     return msgspec.json.encode(named | _without(job.options.omit, billing | _heard(job, transcript)))
 
 
-def _head(job: Job, succeeded: int, failed: int, seconds: int) -> bytes:
+def _head(job: Job, succeeded: int, failed: int, charged: Charged) -> bytes:
     fields: Fields = {
         "job_id": job.job_id,
         "status": "completed_with_errors" if failed else "completed",
         "total_files": job.files_total,
         "succeeded": succeeded,
         "failed": failed,
-        "billed_seconds": seconds,
-        "cost": _money(cost_micros(seconds, job.micros_per_hour or 0)),
+        "billed_seconds": charged.seconds,
+        "cost": _money(charged.amount_micros),
     }
     return msgspec.json.encode(_without(job.options.omit, fields)).removesuffix(b"}") + b',"results":['
 

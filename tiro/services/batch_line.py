@@ -1,4 +1,4 @@
-"""What the stations of a batch do to the record: files that are paid for, files that have an end, long files as jobs of their own."""
+"""What the stations of a batch do to the record: files that are held for, files that have an end, long files as jobs of their own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tiro.model.job import Job
 from tiro.model.ledger import billable_seconds
 from tiro.model.plans import Plans
 from tiro.model.request import UploadedSource
-from tiro.model.wallet import FundsShort
+from tiro.model.wallet import Charged, FundsShort
 from tiro.ports import Clock, Records
 from tiro.services.billing import Billing
 from tiro.services.ending import Endings, Fault
@@ -61,10 +61,19 @@ class BatchLine:
         return set()
 
     async def settle(self, files: Sequence[BatchFile]) -> None:
-        """These files of one run have an end; completed ones are charged, in the same transaction."""
+        """These files of one run have an end."""
         if files:
             async with self._records.begin() as tx:
-                await self._billing.settle_files(tx, files, self._clock.now())
+                await tx.batches.settle(files)
+
+    async def hold_again(self, job_id: str, run: int) -> None:
+        """For what runs before this one completed, and nobody paid. Raises FundsShort."""
+        await self._hold(job_id, run, {})
+
+    async def charge_of(self, batch: Job) -> Charged:
+        """What the batch will have been charged in all when this run ends as it stands."""
+        async with self._records.begin() as tx:
+            return await self._billing.charge_of(tx, batch)
 
     async def open_files(self, batch: Job, entries: Sequence[ManifestEntry], sizes: Mapping[int, int]) -> None:
         """Long files become jobs of their own, in the batch's run: without slot, webhook or price; what they speak goes before."""

@@ -2,21 +2,24 @@
 
 Everything works inside the caller's transaction. Locks are taken in one order, so that two transactions never wait for each other
 crosswise: the job, its hold, the balance, the account.
-The files of a batch are paid by the batch: one hold, which grows as files are prepared, and one capture, which grows as they are heard.
+The files of a batch are paid by the batch: one hold, which grows as files are prepared, and one capture, when it ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
+import msgspec
+
 from tiro.model.account import Account
-from tiro.model.batch import BatchFile, Tally
+from tiro.model.batch import Tally
 from tiro.model.blob import file_index
 from tiro.model.customs import CUSTOMS
 from tiro.model.job import Job, Outcome
 from tiro.model.ledger import billable_seconds
 from tiro.model.plans import Plans
+from tiro.model.wallet import Charged, cost_micros
 from tiro.ports import Transaction
 from tiro.services.purses import Bill, Payer, payers
 
@@ -46,36 +49,38 @@ class Billing:
         self, tx: Transaction, batch_id: str, run: int, seconds: Mapping[int, int], now: datetime
     ) -> Tally:
         """These files (index -> billable seconds) can be heard, and are paid for. Raises as `hold`."""
-        batch = await tx.jobs.get(batch_id)
+        # locked: a run that has ended may never have held anything, and must not begin to
+        batch = await tx.jobs.lock(batch_id)
         account = await tx.accounts.get(batch.account_id) if batch else None
         tally = await tx.batches.prepare(batch_id, run, seconds)
-        if batch is not None and account is not None and batch.run == run and tally.prepared_s:
+        under_way = batch is not None and batch.run == run and not batch.ended
+        if batch is not None and account is not None and under_way and tally.prepared_s:
             await self._payer(batch).hold(tx, account, batch, tally.prepared_s, now)
         return tally
 
-    async def settle_files(self, tx: Transaction, files: Sequence[BatchFile], now: datetime) -> Tally:
-        """These files of one run have an end; those that are completed are charged."""
-        tally = await tx.batches.settle(files)
-        if tally.completed_s:
-            await tx.wallets.capture(files[0].job_id, files[0].run, tally.completed_s, now)
-        return tally
+    async def charge_of(self, tx: Transaction, batch: Job) -> Charged:
+        """What this batch will have been charged, its runs before it included, when this run ends as it stands."""
+        before = await tx.wallets.charged(batch.job_id)
+        seconds = (await tx.batches.tally(batch.job_id, batch.run)).completed_s
+        amount_micros = cost_micros(seconds, batch.micros_per_hour or 0)
+        return Charged(before.seconds + seconds, before.amount_micros + amount_micros)
 
     async def close(self, tx: Transaction, job: Job, outcome: Outcome, now: datetime) -> Bill:
         """The run is ending: charge what it came to, and release the rest. The job must be locked."""
         if job.batch_id is not None:
             return Bill()
-        if job.is_batch:
-            return await self._close_batch(tx, job, now)
         account = await tx.accounts.get(job.account_id)
         assert account is not None
+        if job.is_batch:
+            return await self._close_batch(tx, account, job, outcome, now)
         return await self._payer(job).close(tx, account, job, billed_seconds(job, outcome), now)
 
-    async def _close_batch(self, tx: Transaction, job: Job, now: datetime) -> Bill:
-        """Its files were charged as they were heard, in this run and those before."""
-        await self._payer(job).release(tx, job, now)
+    async def _close_batch(self, tx: Transaction, account: Account, job: Job, outcome: Outcome, now: datetime) -> Bill:
+        """Completed files are charged now; where the batch fails, nobody gets them. The bill is that of all its runs."""
+        seconds = 0 if outcome == "failed" else (await tx.batches.tally(job.job_id, job.run)).completed_s
+        bill = await self._payer(job).close(tx, account, job, seconds, now)
         charged = await tx.wallets.charged(job.job_id)
-        balance = await tx.wallets.balance(job.account_id)
-        return Bill(billed_s=charged.seconds, cost_micros=charged.amount_micros, balance_micros=balance.balance_micros)
+        return msgspec.structs.replace(bill, billed_s=charged.seconds, cost_micros=charged.amount_micros)
 
     def _payer(self, job: Job) -> Payer:
         return self._payers[CUSTOMS[job.dialect].purse]

@@ -146,9 +146,11 @@ class Jobs:
         now = self._clock.now()
         async with self._records.begin() as tx:
             _check_source(job, await tx.accounts.get(job.account_id), now)
+            ended = await tx.jobs.lock(job_id)
             again = await tx.jobs.retry(job_id, now)
-            if again is not None and again.is_batch:
-                await tx.batches.forget_unfinished(job_id)
+            if ended is not None and again is not None and again.is_batch:
+                # of a run that failed nothing was charged: the next one pays for what it takes over
+                await tx.batches.begin_again(job_id, again.run, unpaid=ended.state == "failed")
         if again is None:
             raise Conflict("not_failed", "Only a failed job can be retried.")
         self._wake()

@@ -21,6 +21,7 @@ from tiro.model.blob import BlobRef
 from tiro.model.job import Job
 from tiro.model.request import CueSize, JobOptions, UploadedSource
 from tiro.model.transcript import Transcript
+from tiro.model.wallet import Charged
 from tiro.render import DOCUMENTS
 from tiro.render.documents import OMISSIBLE
 from tiro.render.words import spoken
@@ -223,11 +224,12 @@ def batch(of: Job) -> Any:
         DOCUMENT.item(of, entry, file, TALK if file.state == "completed" else None)
         for entry, file in zip(ENTRIES, FILES, strict=True)
     ]
-    return json.loads(DOCUMENT.head(of, 2, 1, 710) + DOCUMENT.separator.join(items) + DOCUMENT.tail())
+    return json.loads(DOCUMENT.head(of, 2, 1, Charged(710, 29_584)) + DOCUMENT.separator.join(items) + DOCUMENT.tail())
 
 
 @pytest.mark.promise("T40")
 def test_a_batch_is_a_head_and_its_files_in_the_order_of_the_manifest() -> None:
+    """What it cost in all is told as it was charged: two runs are rounded twice."""
     told = batch(BATCH)
     results = told.pop("results")
     assert told == {
@@ -237,7 +239,7 @@ def test_a_batch_is_a_head_and_its_files_in_the_order_of_the_manifest() -> None:
         "succeeded": 2,
         "failed": 1,
         "billed_seconds": 710,
-        "cost": 0.029583,
+        "cost": 0.029584,
     }
     assert [result["reference_id"] for result in results] == ["episode_0", "episode_1", "episode_2"]
     assert [result.get("cost") for result in results] == [0.029542, None, 0.000042]
@@ -263,5 +265,5 @@ def test_a_batch_of_which_nothing_is_left_is_still_a_document() -> None:
 
 @pytest.mark.promise("T40")
 def test_a_batch_without_files_that_are_written_is_json_all_the_same() -> None:
-    whole = json.loads(DOCUMENT.head(BATCH, 3, 0, 3) + DOCUMENT.tail())
+    whole = json.loads(DOCUMENT.head(BATCH, 3, 0, Charged(3, 125)) + DOCUMENT.tail())
     assert (whole["status"], whole["results"]) == ("completed", [])

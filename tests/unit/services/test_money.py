@@ -217,33 +217,35 @@ def _settled(index: int, seconds: int, state: Any = "completed") -> BatchFile:
 
 @pytest.mark.promise("T12")
 async def test_a_batch_holds_for_the_files_that_are_prepared_and_pays_those_that_are_heard(desk: Desk) -> None:
-    """Each told twice; one of three failed, and costs nothing."""
+    """Each told twice; one of three failed, and costs nothing. Nothing is charged before the end."""
     account, now = await _account(desk, HOUR), desk.clock.now()
     await _batch(desk, account)
     for _ in range(2):
         await _within(desk, lambda tx, bill: bill.prepare_files(tx, "job_1", 1, {0: 600, 1: 709}, now))
     assert await _balance(desk, account) == Balance(HOUR, 54_542)
     for _ in range(2):
-        await _within(desk, lambda tx, bill: bill.settle_files(tx, [_settled(0, 600), _settled(1, 0, "failed")], now))
-    assert await _balance(desk, account) == Balance(HOUR - 25_000, 29_542)
+        await _within(desk, lambda tx, _: tx.batches.settle([_settled(0, 600), _settled(1, 0, "failed")]))
+    assert await _balance(desk, account) == Balance(HOUR, 54_542)
     job = (await desk.endings.end("job_1", 1, "completed")).job
     assert (job.billed_s, job.cost_micros, job.balance_micros) == (600, 25_000, HOUR - 25_000)
     assert await _balance(desk, account) == Balance(HOUR - 25_000, 0)
 
 
 @pytest.mark.promise("T8")
-@pytest.mark.parametrize("outcome", ["failed", "cancelled"])
-async def test_a_batch_that_ends_early_has_paid_its_finished_files(desk: Desk, outcome: Any) -> None:
-    """What is told after that changes nothing."""
+@pytest.mark.parametrize(("outcome", "seconds", "cost"), [("failed", 0, 0), ("cancelled", 600, 25_000)])
+async def test_a_batch_that_ends_early_pays_its_finished_files_when_it_was_cancelled(
+    desk: Desk, outcome: Any, seconds: int, cost: int
+) -> None:
+    """What fails costs nothing. What is told after that changes nothing."""
     account, now = await _account(desk, HOUR), desk.clock.now()
     await _batch(desk, account)
     await _within(desk, lambda tx, bill: bill.prepare_files(tx, "job_1", 1, {0: 600, 1: 600}, now))
-    await _within(desk, lambda tx, bill: bill.settle_files(tx, [_settled(0, 600)], now))
+    await _within(desk, lambda tx, _: tx.batches.settle([_settled(0, 600)]))
     job = (await desk.endings.end("job_1", 1, outcome)).job
-    assert (job.billed_s, job.cost_micros) == (600, 25_000)
-    await _within(desk, lambda tx, bill: bill.settle_files(tx, [_settled(1, 600)], now))
+    assert (job.billed_s, job.cost_micros) == (seconds, cost)
+    await _within(desk, lambda tx, _: tx.batches.settle([_settled(1, 600)]))
     await _within(desk, lambda tx, bill: bill.prepare_files(tx, "job_1", 1, {2: 600}, now))
-    assert await _balance(desk, account) == Balance(HOUR - 25_000, 0)
+    assert await _balance(desk, account) == Balance(HOUR - cost, 0)
 
 
 async def test_a_batch_without_a_file_that_can_be_heard_leaves_no_line(desk: Desk) -> None:
@@ -293,5 +295,6 @@ async def test_a_file_with_a_job_of_its_own_is_paid_by_its_batch(desk: Desk) -> 
     ended = (await desk.endings.end(name, 1, "completed")).job
     assert (ended.billed_s, ended.cost_micros, ended.expires_at) == (0, None, None)
     assert await _balance(desk, account) == Balance(HOUR, 29_542)
-    await _within(desk, lambda tx, bill: bill.settle_files(tx, [_settled(2, 709)], desk.clock.now()))
+    await _within(desk, lambda tx, _: tx.batches.settle([_settled(2, 709)]))
+    assert (await desk.endings.end("job_1", 1, "completed")).job.cost_micros == 29_542
     assert await _balance(desk, account) == Balance(HOUR - 29_542, 0)
