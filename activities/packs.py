@@ -14,7 +14,7 @@ from activities.batch_tasks import Ingested, IngestPackTask, Pack
 from activities.heartbeat import beating
 from activities.packing import MEDIA_TYPE, PackedFile, encoded, packed
 from activities.room import NoRoom, Room, RoomWriter
-from activities.sources import Sources
+from activities.sources import SourceChanged, Sources
 from activities.threads import Threads
 from activities.troubles import Troubles
 from tiro.model.batch import PAGE_FILES, ManifestEntry
@@ -71,7 +71,7 @@ class Packs:
             here = [entry for entry in entries if entry.index in sizes]
             long = [entry.index for entry in here if job.options.diarize or sizes[entry.index] > GROUP_BYTES]
             short = [entry for entry in here if entry.index not in long]
-            packs = await self._prepare(job, list(_groups(short, sizes)), limits, long, troubles)
+            packs = await self._prepare(job, list(_groups(short, sizes)), sizes, limits, long, troubles)
             await self._files.settle(troubles.ends())
             if troubles.ours is not None:
                 raise troubles.ours
@@ -144,6 +144,7 @@ class Packs:
         self,
         job: Job,
         groups: Sequence[Sequence[ManifestEntry]],
+        sizes: dict[int, int],
         limits: MediaLimits,
         long: list[int],
         troubles: Troubles,
@@ -152,24 +153,38 @@ class Packs:
         packs: list[Pack] = []
         packing = Packing[PackedFile]()
         for group in groups:
-            async for entry, prepared in self._decoded(job, group, limits):
+            async for entry, prepared in self._decoded(job, group, sizes, limits, troubles):
                 file = await self._judged(job, entry, prepared, limits, long, troubles)
                 if file is not None and (full := packing.put(file, file.plan.decoded_s)):
                     packs += await self._close(job, full, troubles)
         return packs + await self._close(job, packing.rest(), troubles)
 
     async def _decoded(
-        self, job: Job, group: Sequence[ManifestEntry], limits: MediaLimits
+        self,
+        job: Job,
+        group: Sequence[ManifestEntry],
+        sizes: dict[int, int],
+        limits: MediaLimits,
+        troubles: Troubles,
     ) -> AsyncIterator[tuple[ManifestEntry, PreparedFile]]:
         short = msgspec.structs.replace(limits, max_duration_s=min(limits.max_duration_s, PACK_S))
         async with self._sources.folder() as folder:
-            ids = [file_id(job.job_id, entry.index) for entry in group]
-            paths = await self._threads.run(lambda: [self._sources.local(one, folder) for one in ids])
+            here: list[ManifestEntry] = []
+            paths: list[Path] = []
+            for entry in group:
+                name, size = file_id(job.job_id, entry.index), sizes[entry.index]
+                try:
+                    paths.append(await self._threads.run(self._sources.local, name, folder, size))
+                    here.append(entry)
+                except SourceChanged as changed:
+                    await troubles.add(entry.index, changed)
+            if not here:
+                return
             async with contextlib.aclosing(
                 self._threads.iterate(lambda stop: self._preparer.prepare_each(paths, short, stop))
             ) as each:
                 async for prepared in each:
-                    yield group[prepared.number], prepared
+                    yield here[prepared.number], prepared
 
     async def _judged(
         self,

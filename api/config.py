@@ -27,6 +27,8 @@ class RequestLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs handed in per second, by account; None: as many as come."""
     wait_s: float = 110.0
     """For a transcript that is the answer; clients give up after 120. Then the answer is where the job stands."""
+    waits: int = 200
+    """Callers of one process who are waited with; whoever comes beyond is told at once where the job stands."""
 
 
 class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -15,8 +16,10 @@ from api.admin import translate
 from api.admin.wire import AuditRow
 from api.faces import Answer, HttpRequest, json_answer
 from tiro.model.audit import Audited
-from tiro.model.errors import NotFound
+from tiro.model.errors import NotFound, frames_of
 from tiro.services.audit import Audit
+
+log = logging.getLogger("tiro.admin")
 
 
 class Running:
@@ -26,12 +29,19 @@ class Running:
         self.number = number
         self.compared = Counter[str]()
         self.task: asyncio.Task[Audited] = asyncio.create_task(audit.look(self.compared), name="audit")
+        self.task.add_done_callback(_noted)
 
     def row(self) -> AuditRow:
         """Where it stands. Raises what kept it from its end."""
         if not self.task.done():
             return AuditRow(number=self.number, done=False, compared=dict(self.compared))
         return translate.audit_row(self.number, self.task.result())
+
+
+def _noted(task: asyncio.Task[Audited]) -> None:
+    """What kept it from its end is in the log, once, also when nobody asks."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("an audit has failed:\n%s%s", frames_of(error), type(error).__name__)
 
 
 class AuditAdmin:

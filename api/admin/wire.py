@@ -244,6 +244,7 @@ class PlanRow(msgspec.Struct, frozen=True, kw_only=True):
     micros_per_hour: int
     requests_minute: int
     starting_credit_micros: int
+    max_awaiting: int
     accounts: int
 
 

@@ -59,6 +59,7 @@ def test_free_is_for_trying_and_the_others_pay_as_they_go() -> None:
         "pro": (20, 300, 150_000, 0),
         "business": (20, 300, 150_000, 0),
     }
+    assert {name: plan.max_awaiting for name, plan in USUAL.items()} == dict.fromkeys(USUAL, 100) | {"free": 10}
     payg = USUAL["payg"]
     assert (payg.minutes_month, payg.overage_micros_per_minute, payg.max_jobs) == (0, 40_000, 20)
 

@@ -34,6 +34,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     `weight`: its share of the speech workers under load. `micros_per_hour`: what an hour costs where the wallet pays;
     `requests_minute`: recordings that may be asked for there within a minute; `starting_credit_micros`: what a new account has.
+    `max_awaiting`: jobs whose bytes are still to be brought.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     micros_per_hour: Amount = 150_000
     requests_minute: Count = 300
     starting_credit_micros: Amount = 0
+    max_awaiting: Count = 100
 
     @property
     def limits(self) -> MediaLimits:
@@ -66,6 +68,7 @@ DEFAULT_PLANS: tuple[Plan, ...] = (
         max_keys=5,
         requests_minute=10,
         starting_credit_micros=5_000_000,
+        max_awaiting=10,
     ),
     Plan(
         name="payg",

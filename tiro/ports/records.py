@@ -88,6 +88,10 @@ class Jobs(Protocol):
         """Queued and processing."""
         ...
 
+    async def count_awaiting(self, account_id: str) -> int:
+        """Queued, and their bytes are still to be brought."""
+        ...
+
     async def admit(self, now: datetime, caps: Mapping[str, int], limit: int = 100) -> list[Order]:
         """Give free slots to queued jobs, oldest first per account, while `running < caps[plan]`; one transaction writes slot and order."""
         ...
@@ -140,8 +144,8 @@ class Jobs(Protocol):
         """The upload was given up and its bytes are gone."""
         ...
 
-    async def stale_uploads(self, before: datetime, limit: int = 100) -> list[str]:
-        """Ids of jobs whose upload was last heard of before that moment, and never was queued."""
+    async def stale_uploads(self, before: datetime, limit: int = 100, *, oldest: datetime | None = None) -> list[str]:
+        """Ids of jobs whose upload was last heard of before that moment, and never was queued; and of those older than `oldest`."""
         ...
 
     async def uploads_since(self, moment: datetime) -> set[str]:

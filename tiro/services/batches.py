@@ -48,6 +48,9 @@ class Batches:
         With files to be brought the job is `awaiting`, else queued. Raises as `Intake.submit`, and Invalid `empty_batch`, `too_many_files`,
         `batch_too_large`, `duplicate_reference`, `invalid_source_url`, `unsupported_language` (`index`, `reference` in extras).
         """
+        before = await self._intake.replayed(once)
+        if before is not None:
+            return before
         await self._check(request, entries)
         await self._intake.begin_upload(request.job_id, request.account_id)
         try:

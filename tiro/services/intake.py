@@ -22,6 +22,7 @@ from tiro.services.hooks import sealed
 from tiro.services.replays import Once
 
 BUSY_RETRY_AFTER_S = 10
+UPLOADS_RETRY_AFTER_S = 60
 
 
 class Intake:
@@ -93,7 +94,8 @@ class Intake:
         """Raises Invalid `unsupported_language` when no engine of the chain can do it."""
         chain = chosen(self._chain, options.engines or account.engines)
         if not any(facts.can(options.language, options.task) for facts in chain):
-            raise Invalid("unsupported_language", "No engine here can do this language and task.", param="language")
+            param = "language" if any(options.task in facts.tasks for facts in chain) else "task"
+            raise Invalid("unsupported_language", "No engine here can do this language and task.", param=param)
 
     async def check_room(self, account: Account, name: str | None = None) -> None:
         """Raises RateLimited when the account does not queue and its slots are taken, unless an answer is kept under `name`."""
@@ -126,6 +128,8 @@ class Intake:
             if CUSTOMS[job.dialect].turns_away:
                 await self._refuse_overflow(tx, account)
             await self._billing.admit(tx, account, job, known_s=request.known_duration_s)
+            if job.awaiting:
+                await self._refuse_uploads(tx, account)
             await tx.jobs.add(job)
             if job.awaiting:
                 # what nobody brings within a day is given up
@@ -138,6 +142,13 @@ class Intake:
             return
         if await tx.jobs.count_open(account.account_id) >= self._plans.of(account).max_jobs:
             raise RateLimited(message="All concurrent jobs of the plan are taken.", retry_after_s=BUSY_RETRY_AFTER_S)
+
+    async def _refuse_uploads(self, tx: Transaction, account: Account) -> None:
+        """Who opens many and brings none keeps no more rows, and parts in the store, than that."""
+        most = self._plans.of(account).max_awaiting
+        if await tx.jobs.count_awaiting(account.account_id) >= most:
+            words = "Too many jobs await their uploads; bring them, or delete the jobs."
+            raise RateLimited("too_many_uploads", words, retry_after_s=UPLOADS_RETRY_AFTER_S, limit=most)
 
     def _job_of(self, request: JobRequest) -> Job:
         now, hook = self._clock.now(), request.webhook_url

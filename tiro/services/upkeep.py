@@ -18,6 +18,8 @@ from tiro.services.replays import KEPT_FOR
 log = logging.getLogger("tiro.upkeep")
 
 UPLOAD_KEPT_FOR = timedelta(hours=24)
+UPLOAD_AWAITED_FOR = timedelta(days=7)
+"""However much is heard of it."""
 LOST_AFTER = timedelta(minutes=10)
 _MADE = ("spans/", "parts/", "turns/", "packs/")
 _MEDIA = ("source", "files/", *_MADE)
@@ -135,7 +137,8 @@ class Upkeep:
 
         One that the store will not let go holds up no other, as in a purge.
         """
-        before = self._clock.now() - UPLOAD_KEPT_FOR
+        now = self._clock.now()
+        before, oldest = now - UPLOAD_KEPT_FOR, now - UPLOAD_AWAITED_FOR
         async with self._records.begin() as tx:
             alive = await tx.jobs.uploads_since(before)
         await asyncio.to_thread(self._blobs.abort_stale, before, lambda key: job_of(key) in alive)
@@ -143,7 +146,7 @@ class Upkeep:
         stuck = 0
         while True:
             async with self._records.begin() as tx:
-                page = await tx.jobs.stale_uploads(before)
+                page = await tx.jobs.stale_uploads(before, oldest=oldest)
             stale = [job_id for job_id in page if job_id not in seen]
             if not stale:
                 return len(seen) - stuck
@@ -158,7 +161,10 @@ class Upkeep:
             seen.update(stale)
 
     async def _give_up(self, job_id: str) -> None:
-        """Of an upload that nothing was heard of for a day. Its job, if there is one that still awaits it, has failed."""
+        """Of an upload that nothing was heard of for a day, or that is awaited for too long.
+
+        Its job, if there is one that still awaits it, has failed.
+        """
         async with self._records.begin() as tx:
             job = await tx.jobs.get(job_id)
         if job is None:

@@ -10,6 +10,8 @@ from tiro.model.plans import Plans
 from tiro.services.limiter import Limiter, Rate
 
 WITHIN_S = 60
+UPLOAD_CALLS = 600
+"""Questions for addresses of uploads; each may sign five hundred, or ask the store what is there."""
 
 
 class Door:
@@ -43,3 +45,13 @@ class Door:
             limits = {"plan": plan.name, "requests_per_minute": plan.requests_minute}
             raise RateLimited(message=refused.message, limits=limits, **refused.extras) from None
         return account, key
+
+    async def uploader(self, request: HttpRequest) -> Account:
+        """Of a question for addresses: counted apart from requests for transcriptions. As `enter`, and RateLimited with its `limits`."""
+        account = await self.account(request)
+        try:
+            await self._limiter.count(Rate(("transcribe-uploads", account.account_id), UPLOAD_CALLS, within_s=WITHIN_S))
+        except RateLimited as refused:
+            limits = {"upload_requests_per_minute": UPLOAD_CALLS}
+            raise RateLimited(message=refused.message, limits=limits, **refused.extras) from None
+        return account

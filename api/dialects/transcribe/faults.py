@@ -65,6 +65,7 @@ FAULTS: dict[str, Fault] = {
     "invalid_job_status": Fault(409),
     "result_not_available": Fault(409),
     "rate_limited": Fault(429, "rate_limit_exceeded"),
+    "too_many_uploads": Fault(429, "rate_limit_exceeded"),
     "internal_error": Fault(500, "internal_error", "Something went wrong on our side."),
     "transcription_failed": Fault(502, words="The transcription failed for the moment; send it again."),
     "transient_error": Fault(503, "internal_error", "Something that is needed is away for a moment."),
@@ -128,6 +129,9 @@ def _specific(error: TiroError) -> TiroError:
         case "file_too_large", _ if "limit_bytes" in error.extras:
             limits = {"max_bytes": error.extras["limit_bytes"]}
             return Permanent("file_too_large", error.message, limits=limits, **_named(error))
+        case "too_many_uploads", _:
+            limits = {"awaiting_jobs": error.extras["limit"]}
+            return Permanent(error.code, error.message, limits=limits, retry_after_s=error.extras["retry_after_s"])
         case _:
             return error
 

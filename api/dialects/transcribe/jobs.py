@@ -89,7 +89,7 @@ class JobRoutes:
         return Answer(told, status_code=200, headers=headers)
 
     async def upload_urls(self, request: HttpRequest, job_id: FromPath[str]) -> Answer:
-        job = await self._job(request, job_id)
+        job = await self._of(await self._door.uploader(request), job_id)
         with _in_words_of_a_job():
             page = translate.page_of(await read_long_json(request, self._manifest, MANIFEST_VALUES))
         async with self._refusals(job):
@@ -105,7 +105,7 @@ class JobRoutes:
         return json_answer(UploadUrls(job.job_id, uploads))
 
     async def resume_upload(self, request: HttpRequest, job_id: FromPath[str]) -> Answer:
-        job = await self._job(request, job_id)
+        job = await self._of(await self._door.uploader(request), job_id)
         with _in_words_of_a_job():
             told = translate.resume_of(await read_json(request, self._limits))
         upload_id = told.upload_id if told.type == "multipart" else None
@@ -179,8 +179,10 @@ class JobRoutes:
         )
 
     async def _job(self, request: HttpRequest, text: str) -> Job:
+        return await self._of(await self._door.account(request), text)
+
+    async def _of(self, account: Account, text: str) -> Job:
         """The account's job of this dialect while it is kept; anything else is unknown."""
-        account = await self._door.account(request)
         if not is_id("job", text):
             raise _unknown()
         job = await self._found(text, account.account_id)

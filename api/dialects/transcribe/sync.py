@@ -44,6 +44,8 @@ class Sync:
     def __init__(self, house: House, config: ApiConfig, uploads: Uploads, jobs: JobRoutes) -> None:
         self._house = house
         self._wait_s = config.limits.wait_s
+        self._waits = config.limits.waits
+        self._waiting = 0
         self._uploads = uploads
         self._jobs = jobs
 
@@ -110,6 +112,9 @@ class Sync:
 
     async def _waited(self, request: HttpRequest, job: Job) -> Job:
         """Raises ClientGone: nobody reads the answer any more. The job goes on."""
+        if self._waiting >= self._waits:
+            return job
+        self._waiting += 1
         ending = asyncio.ensure_future(self._house.waits.ended(job, self._wait_s))
         leaving = asyncio.ensure_future(left(request))
         try:
@@ -118,6 +123,7 @@ class Sync:
                 raise ClientGone
             return ending.result()
         finally:
+            self._waiting -= 1
             ending.cancel()
             leaving.cancel()
             await asyncio.gather(ending, leaving, return_exceptions=True)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
 from api.config import RequestLimits
+from api.dialects.transcribe.door import UPLOAD_CALLS
 from tests.dialects.jobs.tokens import tokens
-from tests.dialects.transcribe.asking import coded
+from tests.dialects.transcribe.asking import coded, created
 from tests.dialects.transcribe.calling import ADDRESS, PATH, funded, send
 from tests.hostile.requests.sending import request_head
 from tests.servers.api import Api, ApiMaker
 from tiro.adapters.fakes import SetClock
 from tiro.adapters.system import SystemClock
+from tiro.services.limiter import Limiter, Rate
 
 ID = "job_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 ROUTES = [
@@ -29,6 +32,7 @@ ROUTES = [
     ("POST", f"{PATH}/{ID}/upload-completed"),
     ("POST", "/v1/add-funds"),
 ]
+BROUGHT = {"type": "big_file", "size_bytes": 1000}
 JOB = {"type": "big_file", "source": {"type": "url", "url": ADDRESS}}
 
 
@@ -113,6 +117,39 @@ async def test_who_pays_as_they_go_may_ask_300_times_a_minute(make_api: ApiMaker
     api = await funded(await make_api(plan="payg", clock=SetClock(SystemClock().now())))
     statuses = [(await api.http.post(PATH, content=b"")).status_code for _ in range(301)]
     assert statuses == [400] * 300 + [429]
+
+
+@pytest.mark.promise("T29")
+@pytest.mark.parametrize("path", ["upload-urls", "resume-upload"])
+async def test_questions_for_addresses_have_a_count_of_their_own(make_api: ApiMaker, path: str) -> None:
+    """Six hundred a minute, on any plan; neither count eats from the other."""
+    clock = SetClock(SystemClock().now())
+    api = await funded(await make_api(plan="free", clock=clock))
+    job_id = (await api.http.post("/v1/jobs", json=JOB)).json()["job_id"]
+    rate = Rate(("transcribe-uploads", api.account.account_id), UPLOAD_CALLS, within_s=60)
+    for _ in range(UPLOAD_CALLS - 20):
+        await Limiter(api.house.records, clock).count(rate)
+    answers = [await api.http.post(f"/v1/jobs/{job_id}/{path}", json={}) for _ in range(21)]
+    assert [answer.status_code for answer in answers] == [400] * 20 + [429]
+    assert coded(answers[-1]) == (429, "rate_limit_exceeded")
+    assert answers[-1].json()["limits"] == {"upload_requests_per_minute": 600}
+    assert (await api.http.post("/v1/jobs", json=JOB)).status_code == 200
+
+
+@pytest.mark.promise("T29")
+async def test_no_more_jobs_await_their_uploads_than_the_plan_allows(make_api: ApiMaker, tmp_path: Path) -> None:
+    """Those whose bytes are there, are elsewhere, or that were deleted do not count."""
+    plans = tmp_path / "plans.toml"
+    plans.write_text("[plans.business]\nmax_awaiting = 2\n")
+    api = await funded(await make_api(environ={"TIRO_PLANS": str(plans)}))
+    first, _ = [(await created(api, BROUGHT | {"reference_id": name}))["job_id"] for name in "ab"]
+    for body in (BROUGHT, {"type": "batch", "files": [{"filename": "a.mp3", "size_bytes": 1}]}):
+        answer = await api.http.post("/v1/jobs", json=body)
+        assert coded(answer) == (429, "rate_limit_exceeded")
+        assert answer.json()["limits"] == {"awaiting_jobs": 2}
+        assert answer.headers["retry-after"] == "60"
+    assert (await api.http.delete(f"/v1/transcribe/{first}")).status_code == 200
+    assert (await api.http.post("/v1/jobs", json=BROUGHT)).status_code == 200
 
 
 @pytest.mark.promise("T29")

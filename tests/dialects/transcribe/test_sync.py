@@ -75,6 +75,18 @@ async def test_many_at_once_cannot_overdraw(make_api: ApiMaker) -> None:
     assert (await api.house.wallets.balance(api.account.account_id)).free_micros == 0
 
 
+@pytest.mark.promise("T3")
+async def test_who_comes_when_as_many_wait_as_may_is_told_where_the_job_stands(make_api: ApiMaker) -> None:
+    """At once; a place that is free again is taken."""
+    api = await funded(await make_api(limits=RequestLimits(waits=1)))
+    async with calling(api, {"reference_id": "first"}) as (job, answering):
+        told = (await send(api, {"reference_id": "second"})).json()
+        assert (told["status"], not answering.done()) == ("queued", True)
+        await api.complete(job.job_id)
+        assert (await answering).json()["text"]
+    assert (await transcribed(api, {"reference_id": "third"})).json()["text"]
+
+
 @pytest.mark.promise("T10")
 async def test_with_a_webhook_nobody_waits(api: Api) -> None:
     """Exactly this, at once; the job is as any other."""

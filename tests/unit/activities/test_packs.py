@@ -6,7 +6,9 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from activities.batch_tasks import HeardPack
@@ -18,13 +20,34 @@ from tests.servers.scripted_http import ScriptedHttp
 from tests.unit.activities.batch_desk import BatchDesk, Dead, batch_desk
 from tiro.adapters.engines.scripted import Script, ScriptedEngine
 from tiro.model.batch import BatchFile
-from tiro.model.blob import file_id, source_key
+from tiro.model.blob import BlobInfo, file_id, source_key
 from tiro.model.errors import Transient
 from tiro.model.media import MediaLimits
 from tiro.model.pack import PACK_S
+from tiro.ports import Blobs
 from tiro.services.line import Superseded, stale_after
 
 TEXT = b"no recording at all " * 100
+
+
+class Grown:
+    """A store that is no folder, and says of one object what held before it was brought anew."""
+
+    def __init__(self, blobs: Blobs, key: str) -> None:
+        self._blobs = blobs
+        self._key = key
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._blobs, name)
+
+    def local_path(self, key: str) -> None:
+        return None
+
+    def head(self, key: str) -> BlobInfo | None:
+        found = self._blobs.head(key)
+        if found is None or key != self._key:
+            return found
+        return msgspec.structs.replace(found, size_bytes=found.size_bytes - 1)
 
 
 def spoken(seconds: int, first: int = 0) -> bytes:
@@ -136,6 +159,16 @@ async def test_an_attempt_that_finds_its_audio_gone_asks_what_became_of_its_file
     desk.house.blobs.delete_prefix(f"jobs/{desk.job_id}/packs/")
     assert await desk.transcribe(pack.name, 0) == HeardPack()
     assert {index: file.error_reason for index, file in (await desk.rows()).items()} == {0: "audio_missing"}
+
+
+async def test_a_file_that_grew_since_it_was_looked_at_is_tried_again_and_holds_up_no_other(desk: BatchDesk) -> None:
+    """Three times; it fills no disk, and the file beside it is packed."""
+    await desk.begin([spoken(2), spoken(3, 10)])
+    desk.house = msgspec.structs.replace(desk.house, blobs=Grown(desk.house.blobs, source_key(file_id(desk.job_id, 0))))
+    told = [await desk.ingest(0, 1) for _ in range(3)]
+    assert [one.again for one in told] == [(0,), (0,), ()]
+    assert [[pack.files for pack in one.packs] for one in told] == [[(1,)]] * 3
+    assert states(await desk.rows()) == {0: "transient_error", 1: "prepared"}
 
 
 async def test_a_cancelled_batch_gets_nothing_more(desk: BatchDesk) -> None:

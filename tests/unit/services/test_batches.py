@@ -186,6 +186,15 @@ async def test_what_was_answered_before_is_answered_again(counter: Counter) -> N
     assert {one.key.split("/")[1] for one in counter.desk.blobs.list("")} == {"job_1"}
 
 
+async def test_an_answer_is_given_again_without_a_word_to_the_store(desk: Desk) -> None:
+    """A hundred pages are not written to be thrown away."""
+    once = Once(name_of("acct", "POST /v1/jobs", "key"), "f" * 64, lambda job: job.job_id.encode())
+    await Counter(desk).submit(*brought("a"), once=once)
+    again = await Counter(desk, Forgetful(desk.blobs, 0)).submit(*brought("a"), once=once, job_id="job_2")
+    assert isinstance(again, Replay)
+    assert await stale(desk) == ["job_1"]
+
+
 @pytest.mark.parametrize("writes", [0, 1, 2])
 async def test_a_store_that_goes_away_in_the_middle_leaves_no_batch(desk: Desk, writes: int) -> None:
     """Two pages and an index: whichever is missing, there is no row, and what was written is gone."""

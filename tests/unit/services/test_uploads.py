@@ -276,6 +276,20 @@ async def test_an_upload_of_which_nothing_was_heard_for_a_day_ends_its_job(api: 
     assert await api.house.upkeep.sweep() == Swept()
 
 
+async def test_an_upload_is_awaited_for_a_week_however_much_is_heard_of_it(api: Api, clock: SteppedClock) -> None:
+    """Who asks for addresses day after day keeps no parts in the store for ever."""
+    job, told = await api.house.uploads.open_single(wish(api, AwaitedSource(PUT_BELOW_BYTES)))
+    assert isinstance(told, PartsInstructions)
+    for _ in range(7):
+        clock.step(DAY_S - 1)
+        await api.house.uploads.resume(job.job_id, told.key, told.upload_id)
+        assert (await api.house.upkeep.sweep()).uploads == 0
+    clock.step(8)
+    assert (await api.house.upkeep.sweep()).uploads == 1
+    ended = await now(api, job)
+    assert (ended.state, ended.error_code) == ("failed", "upload_expired")
+
+
 async def test_an_upload_that_has_arrived_is_ended_by_nothing_that_was_heard_late(
     api: Api, clock: SteppedClock
 ) -> None:

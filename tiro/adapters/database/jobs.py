@@ -92,6 +92,10 @@ class SqlJobs:
             )
         )
 
+    async def count_awaiting(self, account_id: str) -> int:
+        awaiting = (jobs.c.account_id == account_id, jobs.c.state == "queued", jobs.c.awaiting)
+        return int(await self._rows.value(select(func.count()).select_from(jobs).where(*awaiting)))
+
     async def admit(self, now: datetime, caps: Mapping[str, int], limit: int = 100) -> list[Order]:
         return await admission.admit(self._rows, caps, limit)
 
@@ -168,8 +172,11 @@ class SqlJobs:
     async def drop_upload(self, job_id: str) -> None:
         await self._rows.run(delete(uploads).where(uploads.c.job_id == job_id))
 
-    async def stale_uploads(self, before: datetime, limit: int = 100) -> list[str]:
-        query = select(uploads.c.job_id).where(uploads.c.began_at < before).order_by(uploads.c.began_at).limit(limit)
+    async def stale_uploads(self, before: datetime, limit: int = 100, *, oldest: datetime | None = None) -> list[str]:
+        stale: ColumnElement[bool] = uploads.c.began_at < before
+        if oldest is not None:
+            stale |= exists().where(jobs.c.job_id == uploads.c.job_id, jobs.c.created_at < oldest)
+        query = select(uploads.c.job_id).where(stale).order_by(uploads.c.began_at).limit(limit)
         return [row["job_id"] for row in await self._rows.all(query)]
 
     async def uploads_since(self, moment: datetime) -> set[str]:
