@@ -104,9 +104,9 @@ class BatchFlow:
             if fault is not None:
                 return settled_as(await self._endings.end(job.job_id, job.run, "failed", Fault(*fault)), self._endings)
             await self._line.patch(job.job_id, job.run, JobPatch(stage="publishing"))
-            failed = sum(file.state == "failed" for file in files)
+            completed = sum(file.state == "completed" for file in files)
             charged = await self._files.charge_of(job)
-            ref = await self._threads.run(self._document.write, job, len(files) - failed, failed, charged)
+            ref = await self._threads.run(self._document.write, job, completed, len(files) - completed, charged)
             await self._line.keep(job.job_id, job.run, ref)
             return settled_as(await self._endings.end(job.job_id, job.run, "completed"), self._endings)
 

@@ -109,8 +109,7 @@ async def test_hearing_that_dies_and_is_done_again_charges_once(desk: BatchDesk,
     assert await desk.transcribe(pack.name, 0, 1) == HeardPack()
     assert states(await desk.rows()) == {0: "completed", 1: "completed"}
     assert len(desk.objects("heard/")) == 1
-    async with desk.house.records.begin() as tx:
-        assert (await tx.wallets.charged(desk.job_id)).seconds == 5
+    assert (await desk.house.endings.end(desk.job_id, 1, "completed")).job.billed_s == 5
 
 
 async def test_what_is_done_is_not_heard_again(desk: BatchDesk) -> None:

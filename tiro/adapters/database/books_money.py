@@ -14,7 +14,7 @@ from tiro.model.job import ENDED
 MONTH_SUMS = ("used_s", "held_s", "overage_used_s", "overage_held_s", "overage_micros")
 WALLET_SUMS = ("balance_micros", "held_micros")
 _CLOSING = {ledger_entries.name: ("capture", "release"), wallet_entries.name: ("release",)}
-"""What ends a hold: minutes are captured once and for all, money as a run goes on, until it is released."""
+"""What ends a hold: minutes are captured once and for all, money until it is released."""
 
 
 def _closed(entries: FromClause) -> ColumnElement[bool]:
