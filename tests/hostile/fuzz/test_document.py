@@ -37,7 +37,7 @@ max-steps = 5
 include-path = "{path}"
 parameters = {{ "path.job_id" = "{job_id}" }}
 """
-MANY = "[plans.business]\nrequests_minute = 100000\n"
+MANY = "[plans.business]\nrequests_minute = 100000\nmax_awaiting = 100000\n"
 
 
 async def tried(

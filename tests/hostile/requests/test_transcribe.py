@@ -38,7 +38,7 @@ async def lasting(tmp_path_factory: pytest.TempPathFactory, api_database: Path) 
     """Asked as often as these tests like, and nobody waits long."""
     folder = tmp_path_factory.mktemp("lasting")
     plans = folder / "plans.toml"
-    plans.write_text("[plans.business]\nrequests_minute = 100000\n")
+    plans.write_text("[plans.business]\nrequests_minute = 100000\nmax_awaiting = 100000\n")
     async with apis(folder, api_database) as make:
         yield await funded(await make(limits=RequestLimits(wait_s=0.01), environ={"TIRO_PLANS": str(plans)}))
 

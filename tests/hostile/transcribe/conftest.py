@@ -26,7 +26,7 @@ __all__ = [
     "site",
 ]
 
-PLANS = "[plans.business]\nrequests_minute = 100000\n"
+PLANS = "[plans.business]\nrequests_minute = 100000\nmax_awaiting = 100000\n"
 """Asked as often as these tests like."""
 
 

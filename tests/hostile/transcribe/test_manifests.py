@@ -41,7 +41,7 @@ async def strict(
     name = postgres_server.create(postgres_template)
     folder = tmp_path_factory.mktemp("strict")
     plans = folder / "plans.toml"
-    plans.write_text("[plans.business]\nrequests_minute = 100000\n")
+    plans.write_text("[plans.business]\nrequests_minute = 100000\nmax_awaiting = 100000\n")
     async with apis(folder, api_database) as make:
         environ = {"TIRO_DATABASE_URL": postgres_server.url(name), "TIRO_PLANS": str(plans)}
         api = await funded(await make(environ=environ))
