@@ -47,7 +47,8 @@ async def _up(folder: DataFolder, port: int, *, as_json: bool) -> int:
             starting.cancel()
             await asyncio.wait((starting,))
             return 0
-        _announce(await starting, folder, as_json=as_json)
+        running = await starting
+        show_json(running) if as_json else click.echo(announcement(running, folder))
         await first_of(stopping, embedded.failed)
         tell("Stopping: what runs has 5 s, the rest goes on at the next start ...")
         await embedded.stop()
@@ -56,13 +57,11 @@ async def _up(folder: DataFolder, port: int, *, as_json: bool) -> int:
     return int(embedded.failed.is_set())
 
 
-def _announce(running: Running, folder: DataFolder, *, as_json: bool) -> None:
-    if as_json:
-        show_json(running)
-        return
+def announcement(running: Running, folder: DataFolder) -> str:
+    """What a person is told: where everything is, and lines to paste."""
     usual = folder_of(None).path == folder.path
     named = "" if usual else f" --data {shlex.quote(running.data)}"
-    click.echo(f"""
+    return f"""
 Tiro is up.
   API          {running.api}   (docs: {running.api}/docs)
   Temporal UI  {running.temporal_ui or running.temporal_address}
@@ -72,9 +71,11 @@ Tiro is up.
 
 Try, in another terminal:
   {_called_as()} transcribe{named} RECORDING
+  {_called_as()} batch{named} FOLDER --out RESULTS
+  curl -H "Authorization: Bearer {running.key}" -F file=@RECORDING {running.api}/v1/transcribe
   curl -H "Authorization: Bearer {running.key}" -F file=@RECORDING {running.api}/jobs
 Stop with Ctrl-C.
-""")
+"""
 
 
 def _called_as() -> str:

@@ -112,7 +112,7 @@ async def test_translation_goes_to_an_engine_that_can(make_api: ApiMaker) -> Non
     """Past one that only transcribes; where none can, it is refused at once."""
     environ = {**TURBO, "TIRO_ENGINES": "openai"}
     without = await funded(await make_api(environ=environ))
-    assert await _refused(without, {"task": "translate"}) == (400, "invalid_request_options", "language")
+    assert await _refused(without, {"task": "translate"}) == (400, "invalid_request_options", "task")
     environ = {**TURBO, "TIRO_ENGINES": "openai,scripted"}
     able = await funded(await make_api(environ=environ, limits=RequestLimits(wait_s=0.01)))
     assert (await _chosen(able, {"task": "translate"})).task == "translate"
