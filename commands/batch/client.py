@@ -19,6 +19,8 @@ from commands.server import Server
 T = TypeVar("T", bound=msgspec.Struct)
 _TIMEOUT = httpx2.Timeout(60, connect=10, read=120, write=120)
 _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+_UNCLEAR = _AGAIN - {429}
+"""Answers that a proxy may have given in the place of a server that took the request."""
 _WAITS_S = (0.5, 1, 2, 4, 8, 15)
 _PATIENCE_S = 300.0
 """So long a server may be away while its batch is watched: a restart costs nobody anything."""
@@ -33,13 +35,14 @@ _ADVICE = {
 
 
 class Refused(click.ClickException):
-    """The server said no, or nothing at all. `str()` is what to tell a person."""
+    """The server said no, or nothing at all. `str()` is what to tell a person. `sent`: it may have got the request."""
 
     exit_code = 2
 
-    def __init__(self, code: str, message: str, status: int | None = None) -> None:
+    def __init__(self, code: str, message: str, status: int | None = None, *, sent: bool = True) -> None:
         self.code = code
         self.status = status
+        self.sent = sent
         hint = _ADVICE.get(code, "")
         super().__init__(f"{message.rstrip('.')}. {hint}".strip())
 
@@ -54,6 +57,7 @@ class BatchClient:
         self._api = httpx2.AsyncClient(headers=authorization, timeout=_TIMEOUT, trust_env=trust)
         # upload and result addresses are their own proof, and may be another's: the key is not shown there
         self._bare = httpx2.AsyncClient(timeout=_TIMEOUT, trust_env=trust)
+        self._perhaps: set[str] = set()
 
     async def close(self) -> None:
         """End its connections."""
@@ -70,8 +74,26 @@ class BatchClient:
             "total_size_bytes": sum(uploads),
             **({"language": language} if language else {}),
         }
-        headers = {"Idempotency-Key": ask}
-        return (await self._call("POST", "/v1/jobs", Created, json=body, headers=headers)).job_id
+        url, headers = f"{self._there}/v1/jobs", {"Idempotency-Key": ask}
+
+        async def tried() -> httpx2.Response:
+            perhaps = True
+            try:
+                answer = await self._send(self._api, "POST", url, json=body, headers=headers)
+                perhaps = answer.is_success or answer.status_code in _UNCLEAR
+                return answer
+            except Refused as silent:
+                perhaps = silent.sent
+                raise
+            finally:
+                if perhaps:
+                    self._perhaps.add(ask)
+
+        return _read(await self._patiently(tried), Created).job_id
+
+    def perhaps_taken(self, ask: str) -> bool:
+        """Whether one of the tries of `create` may have made the batch, whatever was answered."""
+        return ask in self._perhaps
 
     async def upload_urls(self, job_id: str, references: Sequence[str]) -> list[FileUpload]:
         """How to bring these."""
@@ -134,11 +156,7 @@ class BatchClient:
 
     async def _call(self, verb: str, path: str, shape: type[T], *, patience_s: float = 0, **more: Any) -> T:
         url = f"{self._there}{path}"
-        answer = await self._patiently(lambda: self._send(self._api, verb, url, **more), patience_s)
-        try:
-            return msgspec.json.decode(answer.content, type=shape)
-        except msgspec.MsgspecError:
-            raise Refused("not_tiro", "What answers there is not a Tiro server.") from None
+        return _read(await self._patiently(lambda: self._send(self._api, verb, url, **more), patience_s), shape)
 
     async def _patiently(self, call: Callable[[], Any], patience_s: float = 0) -> httpx2.Response:
         """Again while that can help: a few times, or for so long."""
@@ -191,6 +209,13 @@ def _described(entry: Entry) -> dict[str, object]:
     return {**told, "size_bytes": entry.size_bytes}
 
 
+def _read(answer: httpx2.Response, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(answer.content, type=shape)
+    except msgspec.MsgspecError:
+        raise Refused("not_tiro", "What answers there is not a Tiro server.") from None
+
+
 def _refusal(answer: httpx2.Response) -> Refused:
     try:
         said = msgspec.json.decode(answer.content, type=dict[str, Any])
@@ -203,4 +228,5 @@ def _refusal(answer: httpx2.Response) -> Refused:
 def _silent(url: str, wrong: Exception) -> Refused:
     where = httpx2.URL(url)
     text = f"{where.scheme}://{where.netloc.decode()} does not answer ({type(wrong).__name__})"
-    return Refused("no_answer", f"{text}; is the server running? `tiro up` starts one here")
+    sent = not isinstance(wrong, (httpx2.ConnectError, httpx2.ConnectTimeout))
+    return Refused("no_answer", f"{text}; is the server running? `tiro up` starts one here", sent=sent)

@@ -148,7 +148,8 @@ def _check_place(journal: Journal, server: Server, place: str) -> None:
     from commands.batch.journal import Begun
 
     now = Begun(place.rstrip("/"), hashlib.sha256(server.key.encode()).hexdigest()[:16])
-    if journal.begun is None:
+    if journal.begun is None or not journal.handovers:
+        # where no server has taken anything, nothing has begun
         journal.add(now)
     elif journal.begun.server != now.server:
         where = shown(journal.begun.server)

@@ -32,6 +32,12 @@ class Asked(msgspec.Struct, frozen=True, tag="asked"):
     stamps: dict[str, str]
 
 
+class Withdrawn(msgspec.Struct, frozen=True, tag="withdrawn"):
+    """The server has certainly not taken it: as if it had never been asked."""
+
+    ask: str
+
+
 class Created(msgspec.Struct, frozen=True, tag="created"):
     """The server's name for it."""
 
@@ -72,7 +78,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     cost: float = 0.0
 
 
-Line = Begun | Asked | Created | Brought | Started | Result | Ended
+Line = Begun | Asked | Withdrawn | Created | Brought | Started | Result | Ended
 _LASTING = Begun | Asked | Created | Started | Ended
 """Lines that reach the disk before anything else happens."""
 _READER = msgspec.json.Decoder(Line)
@@ -160,6 +166,8 @@ class Journal:
                 self.begun = line
             case Asked():
                 self.handovers[line.ask] = Handover(line.ask, line.stamps)
+            case Withdrawn():
+                del self.handovers[line.ask]
             case Created():
                 self.handovers[line.ask].job_id = line.job_id
             case Brought():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from api.dialects.transcribe.jobs_wire import JobAnswer
 from commands.batch.board import Board
 from commands.batch.client import BatchClient, Refused
 from commands.batch.documents import NotADocument
-from commands.batch.journal import Asked, Created, Ended, Handover, Journal, Started
+from commands.batch.journal import Asked, Created, Ended, Handover, Journal, Started, Withdrawn
 from commands.batch.manifest import Entry
 from commands.batch.plan import Plan, stamp_of
 from commands.batch.results import LOST, Results
@@ -43,6 +44,7 @@ class Runner:
         self._board = board
         self._language = language
         self._every_s = every_s
+        self._fresh: set[str] = set()
 
     async def look_back(self) -> None:
         """What became of open handovers meanwhile: those that the server has given up are to be handed over anew."""
@@ -57,7 +59,8 @@ class Runner:
         """Uploads one after the other, since they share a line; everything else beside each other."""
         try:
             async with asyncio.TaskGroup() as group:
-                for handover in (*plan.open, *map(self._asked, plan.fresh)):
+                # one after the other: what is not asked yet is nowhere in the journal
+                for handover in itertools.chain(plan.open, map(self._asked, plan.fresh)):
                     await self._hand_over(handover, entries)
                     group.create_task(self._follow(handover))
                 for handover in plan.fetch:
@@ -75,6 +78,7 @@ class Runner:
     def _asked(self, entries: Sequence[Entry]) -> Handover:
         ask = secrets.token_hex(16)
         self._journal.add(Asked(ask, {entry.reference: stamp_of(entry) for entry in entries}))
+        self._fresh.add(ask)
         return self._journal.handovers[ask]
 
     async def _hand_over(self, handover: Handover, entries: Mapping[str, Entry]) -> None:
@@ -88,8 +92,7 @@ class Runner:
             if name in entries and stamp_of(entries[name]) == stamp
         ]
         if handover.job_id is None:
-            job_id = await self._client.create(handover.ask, ours, self._language)
-            self._journal.add(Created(handover.ask, job_id))
+            await self._create(handover, ours)
         files = [entry for entry in ours if entry.file is not None]
         if files:
             missing = sum(entry.size_bytes for entry in files if entry.reference not in handover.brought)
@@ -97,6 +100,16 @@ class Runner:
             await Uploads(self._client, self._journal, handover, self._board.brought).run(files)
             await self._client.complete(handover.job_id or "")
         self._journal.add(Started(handover.ask))
+
+    async def _create(self, handover: Handover, ours: Sequence[Entry]) -> None:
+        """Of one that an earlier call asked for, nobody knows here whether the server took it then."""
+        try:
+            job_id = await self._client.create(handover.ask, ours, self._language)
+        except BaseException:
+            if handover.ask in self._fresh and not self._client.perhaps_taken(handover.ask):
+                self._journal.add(Withdrawn(handover.ask))
+            raise
+        self._journal.add(Created(handover.ask, job_id))
 
     async def _follow(self, handover: Handover) -> None:
         """To its end."""

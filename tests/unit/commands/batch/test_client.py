@@ -129,3 +129,19 @@ async def test_what_answers_and_is_no_tiro_is_told_apart(client: BatchClient, th
     there.scripts["/v1/transcribe/job_2"] = lambda visit: visit.answer(401, b'{"error":"No.","code":"invalid_api_key"}')
     with pytest.raises(Refused, match="Check --key"):
         await client.look("job_2")
+
+
+async def test_what_a_server_has_certainly_not_taken_is_known(
+    client: BatchClient, there: ScriptedHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refusal is certain; an answer that never came, or that a proxy may have given, is not, whatever comes later."""
+    monkeypatch.setattr("commands.batch.client._WAITS_S", (0.01,))
+    for number, (statuses, perhaps) in enumerate([((402,), False), ((429, 401), False), ((503, 401), True)]):
+        there.scripts["/v1/jobs"] = Stumbling(*statuses)
+        with pytest.raises(Refused):
+            await client.create(str(number), [], None)
+        assert client.perhaps_taken(str(number)) is perhaps
+    there.scripts["/v1/jobs"] = lambda visit: visit.sock.close()
+    with pytest.raises(Refused):
+        await client.create("broken off", [], None)
+    assert client.perhaps_taken("broken off")
