@@ -25,7 +25,7 @@ from tiro.adapters.temporal.converter import DATA_CONVERTER
 from tiro.adapters.temporal.devserver import server_arguments
 from tiro.model.temporal import TemporalAccess
 
-_NAMESPACES = 150
+_NAMESPACES = 300
 """Made at start, drawn one per test: task queues have fixed names, so tests that run beside each other need namespaces of their own."""
 _RUN = "TEST_RUN_PID"
 _PREFIX = "tiro-test-temporal-"
