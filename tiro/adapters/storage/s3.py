@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
@@ -41,6 +42,7 @@ class S3Options(msgspec.Struct, frozen=True, kw_only=True):
 def connect(options: S3Options) -> S3Client:
     """A client, safe to share between threads. Raises Permanent `store_unusable` without boto3 or with settings it refuses."""
     try:
+        import botocore.session
         from boto3.session import Session
         from botocore.config import Config
     except ImportError:
@@ -56,13 +58,24 @@ def connect(options: S3Options) -> S3Client:
         retries={"mode": "standard", "total_max_attempts": options.attempts},
     )
     with faults():
+        core = botocore.session.get_session()
+        core.register_component("data_loader", _models())
         session = Session(
+            botocore_session=core,
             aws_access_key_id=options.access_key,
             aws_secret_access_key=options.secret_key,
             region_name=options.region,
         )
         region = session.region_name or "us-east-1"
         return session.client("s3", region_name=region, endpoint_url=options.endpoint, config=config)
+
+
+@functools.cache
+def _models() -> Any:
+    """What boto3 knows of the services that it speaks to: megabytes, read once a process and not for each client."""
+    import botocore.session
+
+    return botocore.session.get_session().get_component("data_loader")
 
 
 class S3Blobs:
