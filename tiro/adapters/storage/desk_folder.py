@@ -84,8 +84,9 @@ class FolderDesk:
         try:
             self._put_together(key, self._opened(key, upload_id), etags)
         except Permanent as gone:
-            # another call was first, and took the parts with it; or was, and its answer was lost
-            done = gone.code in {"upload_missing", "blob_missing"} and not self._is_open(key, upload_id)
+            # another call was first, and took the parts with it, whether this one had seen them or not; or its answer was lost
+            taken = gone.code in {"upload_missing", "blob_missing", "invalid_upload"}
+            done = taken and not self._is_open(key, upload_id)
             if not done or self._blobs.head(key) is None:
                 raise
         self.abort(key, upload_id)
