@@ -1,6 +1,6 @@
 """What does a file of a large batch cost? `python -m bench.batch_10k [--files 10000] [--rounds 1]` prints a ratio.
 
-Runs `tiro up` with an engine that hears nothing to speak of, hands in manifests through the public API, and takes the time from
+Runs `tiro up` with an engine that does not listen, hands in manifests through the public API, and takes the time from
 "all is uploaded" to "the result is there". By turns, on the same Temporal server: as many child workflows with one activity each,
 which do nothing. The short set is `--files 500 --rounds 5`. Printed besides: the largest history and payload, and memory.
 """
@@ -53,7 +53,7 @@ def recording() -> bytes:
 def server(folder: Path) -> Iterator[tuple[dict[str, Any], int]]:
     """A `tiro up` of its own, and its process id."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TIRO_", "TEMPORAL_"))}
-    environ = {**kept, "TIRO_ENGINES": "scripted", "TIRO_DIARIZER": "scripted", "TIRO_LOG": "warning"}
+    environ = {**kept, "TIRO_ENGINES": "scripted:says=so", "TIRO_DIARIZER": "scripted", "TIRO_LOG": "warning"}
     with (folder / "up.log").open("wb") as log:
         up = subprocess.Popen(
             [sys.executable, "-m", "cli", "up", "--data", str(folder / "data"), "--port", "0", "--json"],

@@ -122,3 +122,10 @@ async def test_language_and_claims_come_from_the_script():
     assert (engine.id, engine.model) == ("second", "scripted_b")
     assert (engine.supports("de", "transcribe"), engine.supports("fr", "transcribe")) == (True, False)
     assert await engine.detect([numbered(1)], US) == [{"de": 1.0}]
+
+
+async def test_an_engine_that_does_not_listen_says_its_word_over_each_window():
+    engine = ScriptedEngine(read_script("says=so"))
+    heard = await engine.transcribe([numbered(1), numbered(3)], EngineOptions(), US)
+    words = [word for each in heard for one in each.segments for word in one.words]
+    assert [(word.text.strip(), word.start_s, word.end_s) for word in words] == [("so", 0, 1), ("so", 0, 3)]

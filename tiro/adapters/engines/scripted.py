@@ -9,6 +9,7 @@ Its script is part of its id, after a colon, as `name=value` pieces set apart by
     scripted:log=/path/calls.jsonl        writes one line per window (at_s, pid, engine, job_id, window_s, words, failed)
     scripted:hold=/path/gate              answers when this file exists
     scripted:slip=/folder                 one window in a hundred, by its sound, fails once, whoever asks (then it is noted there)
+    scripted:says=word                    does not listen: this word is all of each window
     scripted:crash=/path/once             kills its own process, the first time (then the file exists)
     scripted:language=de;languages=de|en;model=scripted_b;name=second   what it detects, knows, claims, and its id in the chain
 """
@@ -38,7 +39,7 @@ from tiro.ports import Samples, Urgency
 _PAUSE_S = 1.0
 _SLIPS_OF = 100
 _SCRIPT_FIELDS = (
-    *("delay", "fail", "refuse", "log", "hold", "slip", "crash"),
+    *("delay", "fail", "refuse", "log", "hold", "slip", "says", "crash"),
     *("language", "languages", "model", "name", "flight"),
 )
 
@@ -52,6 +53,7 @@ class Script(msgspec.Struct, frozen=True):
     log: str | None = None
     hold: str | None = None
     slip: str | None = None
+    says: str | None = None
     crash: str | None = None
     language: str = "en"
     languages: tuple[str, ...] = ()
@@ -119,7 +121,7 @@ class ScriptedEngine:
             await asyncio.to_thread(self._log, urgency, windows, [[]] * len(windows), failure.code)
             raise failure
         await self._play(sum(map(len, windows)) / SAMPLE_RATE_HZ)
-        words = await asyncio.to_thread(lambda: [hear(window) for window in windows])
+        words = await asyncio.to_thread(lambda: [self._heard(window) for window in windows])
         await asyncio.to_thread(self._log, urgency, windows, words, None)
         language = options.language or self._script.language
         probability = None if options.language else 1.0
@@ -127,6 +129,10 @@ class ScriptedEngine:
 
     async def detect(self, windows: Sequence[Samples], urgency: Urgency) -> list[dict[str, float]]:
         return [{self._script.language: 1.0} for _ in windows]
+
+    def _heard(self, window: Samples) -> list[HeardWord]:
+        said = self._script.says
+        return hear(window) if said is None else [HeardWord(said, 0.0, len(window) / SAMPLE_RATE_HZ, 1.0)]
 
     async def _play(self, audio_s: float) -> None:
         """The latency and the deaths of the script."""
