@@ -68,7 +68,10 @@ async def test_each_route_asks_for_the_token_itself(api: Api) -> None:
     """Even if the way to it were open."""
     face = admin_face(api.house, "token", RequestLimits())
     bare = Litestar(
-        list(face.routes), openapi_config=None, exception_handlers={Exception: lambda _, error: face.answer(error)}
+        list(face.routes),
+        openapi_config=None,
+        logging_config=None,
+        exception_handlers={Exception: lambda _, error: face.answer(error)},
     )
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(bare), base_url="http://x") as http:
         for route in face.routes:

@@ -44,4 +44,5 @@ async def test_an_audit_that_fails_unseen_is_in_the_log_once(tmp_path: Path, cap
     gc.collect()
     await records.close()
     assert unheard == []
-    assert [record.name for record in caplog.records] == ["tiro.admin"]
+    said = [record.name for record in caplog.records if record.levelno >= logging.ERROR]
+    assert said == ["tiro.admin"], "what others say below an error depends on who has set up the log of this process"
