@@ -35,7 +35,7 @@ def weighing(root: int) -> Iterator[Weighed]:
 
     def look() -> None:
         while not done.wait(_EVERY_S):
-            weighed.add(sum(map(_pss_mib, _tree(root))))
+            weighed.add(sum(map(_pss_mib, tree(root))))
 
     looking = threading.Thread(target=look, daemon=True)
     looking.start()
@@ -46,7 +46,8 @@ def weighing(root: int) -> Iterator[Weighed]:
         looking.join()
 
 
-def _tree(root: int) -> Iterator[int]:
+def tree(root: int) -> Iterator[int]:
+    """The process and all below it, without the Temporal server."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -1,0 +1,110 @@
+"""How do two ways of doing the same compare? Both by turns in one run: wall time, CPU seconds, peak memory, and their ratio."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.weighing import tree, weighing
+
+_TICKS_S = 1 / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Cost:
+    """What a run took. `cpu_s` and `peak_mib` (proportional set size) are of a whole tree of processes, without the Temporal server."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_mib: float = 0.0
+    words: Sequence[str] = ()
+    """What came out, where parity is to be shown."""
+
+
+@dataclass
+class Compared:
+    """Rounds of ours and of the peer's, and the ratio of their wall times round by round."""
+
+    ours: list[Cost] = field(default_factory=list)
+    peer: list[Cost] = field(default_factory=list)
+
+    @property
+    def ratios(self) -> list[float]:
+        return [a.wall_s / b.wall_s for a, b in zip(self.ours, self.peer, strict=True)]
+
+    @property
+    def ratio(self) -> float:
+        return statistics.median(self.ratios)
+
+
+@contextmanager
+def costing(root: int) -> Iterator[Cost]:
+    """Costs the tree of processes below (and with) `root` from here to the end of the block."""
+    cost = Cost()
+    with weighing(root) as weighed:
+        cpu_s, began_s = _cpu_s(root), time.perf_counter()
+        yield cost
+        cost.wall_s, cost.cpu_s = time.perf_counter() - began_s, _cpu_s(root) - cpu_s
+    cost.peak_mib = weighed.peak_mib
+
+
+def by_turns(ours: Callable[[], Cost], peer: Callable[[], Cost], rounds: int) -> Compared:
+    """A B A B ...; each is run once before, unmeasured, by whoever needs warmth."""
+    compared = Compared()
+    for number in range(1, rounds + 1):
+        compared.ours.append(ours())
+        compared.peer.append(peer())
+        print(f"  round {number}: ours {_said(compared.ours[-1])}; peer {_said(compared.peer[-1])}", flush=True)
+    return compared
+
+
+def report(figure: str, what: str, values: Sequence[float], target: str, kept: bool, *notes: str) -> int:
+    """Prints a figure as `bench/README.md` has it: median (least to most), target, day. The exit code says whether it is kept."""
+    middle, day = statistics.median(values), datetime.now(UTC).date()
+    verdict = "kept" if kept else "MISSED"
+    print(
+        f"{figure}  {what}: {middle:.2f} ({min(values):.2f} to {max(values):.2f}, {len(values)} x), target {target}: {verdict}; {day}"
+    )
+    for note in notes:
+        print(f"    {note}")
+    return 0 if kept else 1
+
+
+def medians(costs: Sequence[Cost]) -> str:
+    """The middle of several runs, for a note."""
+    wall, cpu, peak = (
+        statistics.median(getattr(one, name) for one in costs) for name in ("wall_s", "cpu_s", "peak_mib")
+    )
+    return f"{wall:.1f} s, {cpu:.1f} CPU s, {peak:.0f} MiB"
+
+
+def word_errors(said: Sequence[str], truth: Sequence[str]) -> float:
+    """Word error rate, 0..: least insertions, deletions and replacements, per word of the truth."""
+    row = list(range(len(truth) + 1))
+    for number, word in enumerate(said, 1):
+        before, row[0] = row[0], number
+        for column, wanted in enumerate(truth, 1):
+            before, row[column] = row[column], min(before + (word != wanted), row[column] + 1, row[column - 1] + 1)
+    return row[-1] / max(1, len(truth))
+
+
+def _said(cost: Cost) -> str:
+    return f"{cost.wall_s:.2f} s ({cost.cpu_s:.1f} CPU s, {cost.peak_mib:.0f} MiB)"
+
+
+def _cpu_s(root: int) -> float:
+    """User and system time of the tree, and of its children that have ended."""
+    ticks = 0
+    for pid in tree(root):
+        try:
+            fields = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += sum(int(one) for one in fields[11:15])
+    return ticks * _TICKS_S
