@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import msgspec
 from temporalio import workflow
-from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import (
     ApplicationError,
     ChildWorkflowError,
@@ -22,16 +20,16 @@ with workflow.unsafe.imports_passed_through():
     from activities.batch_tasks import BatchBrief, CheckedManifest, PageEnd, PageTask
     from activities.faults import Told
     from activities.flow import Flow
-    from activities.tasks import Run, SettledAs, SettleTask
+    from activities.tasks import Run, SettledAs
     from tiro.adapters.temporal import names
     from tiro.model.batch import MAX_BYTES, pages_of
-    from tiro.model.job import Outcome, Stage
+    from tiro.model.job import Stage
     from tiro.ports import Launch
+    from workflows.children import child_options
     from workflows.display import BatchBoard, batch_details
-    from workflows.ending import deliver, mark_end, settle
+    from workflows.ending import Finished, to_its_end
     from workflows.page import Page
-    from workflows.stations import fan_out, run_station, told_of
-    from workflows.transcription import Finished
+    from workflows.stations import check_priority, fan_out, run_station
 
 
 @workflow.defn(name="Batch")
@@ -51,23 +49,9 @@ class Batch:
 
     @workflow.run
     async def run(self, launch: Launch) -> Finished:
-        """Ends with settle, whatever happened; a cancelled run cleans up and stays cancelled."""
-        try:
-            brief = await run_station(BatchFlow.begin_batch, Run(launch.job_id, launch.run))
-            if brief is None:
-                return Finished(launch.job_id, "superseded")
-            settled = await self._stations(brief)
-        except BaseException as error:
-            if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
-                await self._after(await self._settle("cancelled"))
-                raise asyncio.CancelledError from None  # a page's own cancellation would fail the run
-            told = told_of(error)
-            if told is None:
-                raise
-            settled = await self._settle("cancelled" if told.code == "superseded" else "failed", told)
-        await self._after(settled)
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        return Finished(launch.job_id, settled.outcome)
+        """To its end, whatever happens."""
+        begin = run_station(BatchFlow.begin_batch, Run(launch.job_id, launch.run))
+        return await to_its_end(launch, begin, self._stations, lambda: self._look("ended"))
 
     # --- what may come in while it runs --------------------------------------------------------------------------
 
@@ -89,8 +73,7 @@ class Batch:
 
     @reprioritize.validator
     def _check_priority(self, priority: int) -> None:
-        if not 1 <= priority <= 5:
-            raise ValueError("a priority is 1 to 5")
+        check_priority(priority)
 
     @workflow.query(name="progress", description="stage, pages, and why it waits")
     def progress(self) -> dict[str, str | int | float | bool | None]:
@@ -114,7 +97,7 @@ class Batch:
     async def _stations(self, brief: BatchBrief) -> SettledAs:
         self._brief = brief
         self._look("preparing")
-        checked = await run_station(BatchFlow.check_manifest, self._launch, priority=self._urgency())
+        checked = await run_station(BatchFlow.check_manifest, self._launch, priority=self._priority)
         self._bytes = checked.known_bytes
         self._left = set(checked.pages)
         self._look("transcribing")
@@ -178,38 +161,9 @@ class Batch:
             Page.run,
             task,
             id=names.page_workflow_id(task.job_id, task.run, task.page),
-            task_queue=names.CONTROL,
-            parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            priority=self._urgency() or Priority.default,
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(names.ACCOUNT, task.account_id),
-                    SearchAttributePair(names.DIALECT, task.dialect),
-                    SearchAttributePair(names.BATCH, task.job_id),
-                ]
-            ),
             static_summary=f"page {task.page}",
+            **child_options(task, self._priority),
         )
-
-    # --- the end ------------------------------------------------------------------------------------------------------
-
-    async def _settle(self, outcome: Outcome, told: Told | None = None) -> SettledAs:
-        return await settle(
-            SettleTask(
-                job_id=self._launch.job_id,
-                run=self._launch.run,
-                outcome=outcome,
-                code=told.code if told and outcome == "failed" else None,
-                reason=told.reason if told and outcome == "failed" else None,
-                extras=told.extras if told and outcome == "failed" else {},
-            )
-        )
-
-    async def _after(self, settled: SettledAs) -> None:
-        self._look("ended")
-        mark_end(settled)
-        await deliver(settled)
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
@@ -227,9 +181,6 @@ class Batch:
             paused=self._paused,
             priority=self._priority or self._launch.priority,
         )
-
-    def _urgency(self) -> Priority | None:
-        return None if self._priority is None else Priority(priority_key=self._priority)
 
 
 async def _told(page: workflow.ChildWorkflowHandle[Any, PageEnd], signal: str, *args: Any) -> None:

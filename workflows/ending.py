@@ -1,28 +1,76 @@
-"""How a run ends, and what follows: its marks for those who search, and a delivery that goes on by itself."""
+"""How a run goes to its end, whatever happens on the way, and what follows: marks for those who search, and a delivery by itself."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
+import msgspec
 from temporalio import workflow
 from temporalio.common import Priority, SearchAttributeUpdate
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import WorkflowAlreadyStartedError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from activities.faults import Told
     from activities.flow import Flow
     from activities.tasks import SettledAs, SettleTask
     from tiro.adapters.temporal import names
-    from workflows.stations import run_station
+    from tiro.model.job import Outcome
+    from tiro.ports import Launch
+    from workflows.stations import run_station, told_of
+
+T = TypeVar("T")
 
 
-async def settle(task: SettleTask) -> SettledAs:
+class Finished(msgspec.Struct, frozen=True):
+    """How the run ended."""
+
+    job: str
+    outcome: str
+
+
+async def to_its_end(
+    launch: Launch, begin: Awaitable[T | None], stations: Callable[[T], Awaitable[SettledAs]], end: Callable[[], None]
+) -> Finished:
+    """Begin, the stations, settle, deliver: ends with settle, whatever happened; a cancelled run cleans up and stays cancelled.
+
+    `stations` gets what `begin` said (None: this run is not wanted any more), and settles when all goes well. `end`: it is over.
+    """
+    try:
+        brief = await begin
+        if brief is None:
+            return Finished(launch.job_id, "superseded")
+        settled = await stations(brief)
+    except BaseException as error:
+        if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
+            await _follow(await settle(launch, "cancelled"), end)
+            raise asyncio.CancelledError from None  # that of an activity or a child would fail the run
+        told = told_of(error)
+        if told is None:
+            raise
+        settled = await settle(launch, "cancelled" if told.code == "superseded" else "failed", told)
+    await _follow(settled, end)
+    await workflow.wait_condition(workflow.all_handlers_finished)
+    return Finished(launch.job_id, settled.outcome)
+
+
+async def settle(launch: Launch, outcome: Outcome, told: Told | None = None) -> SettledAs:
     """End the run; one that is being ended ends as it was going to, though it be cancelled meanwhile."""
-    settling = asyncio.create_task(run_station(Flow.settle, task))
+    settling = asyncio.create_task(run_station(Flow.settle, settle_task(launch, outcome, told)))
     try:
         return await asyncio.shield(settling)
     except asyncio.CancelledError:
         return await settling
+
+
+def settle_task(launch: Launch, outcome: Outcome, told: Told | None) -> SettleTask:
+    """Only what failed has a code."""
+    if told is None or outcome != "failed":
+        return SettleTask(job_id=launch.job_id, run=launch.run, outcome=outcome)
+    return SettleTask(
+        job_id=launch.job_id, run=launch.run, outcome=outcome, code=told.code, reason=told.reason, extras=told.extras
+    )
 
 
 def mark_end(settled: SettledAs) -> None:
@@ -51,3 +99,9 @@ async def deliver(settled: SettledAs) -> None:
         )
     except WorkflowAlreadyStartedError:
         workflow.logger.debug("the delivery was started before")
+
+
+async def _follow(settled: SettledAs, end: Callable[[], None]) -> None:
+    end()
+    mark_end(settled)
+    await deliver(settled)

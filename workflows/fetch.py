@@ -11,9 +11,9 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.flow import Flow
     from activities.recording import Recording
-    from activities.tasks import Run, SettleTask
+    from activities.tasks import Run
     from tiro.ports import Launch
-    from workflows.ending import deliver, mark_end
+    from workflows.ending import deliver, mark_end, settle_task
     from workflows.stations import run_station, told_of
 
 
@@ -41,15 +41,7 @@ class Fetch:
                 raise
             if told.passing or told.code == "superseded":
                 return Brought(launch.job_id, "left")
-            task = SettleTask(
-                job_id=launch.job_id,
-                run=launch.run,
-                outcome="failed",
-                code=told.code,
-                reason=told.reason,
-                extras=told.extras,
-            )
-            settled = await run_station(Flow.settle, task)
+            settled = await run_station(Flow.settle, settle_task(launch, "failed", told))
             mark_end(settled)
             await deliver(settled)
             return Brought(launch.job_id, settled.outcome)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.common import SearchAttributePair
 from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from tiro.model.blob import file_id
     from tiro.model.pack import chunks_of
     from tiro.ports import Launch
+    from workflows.children import child_options
     from workflows.stations import fan_out, run_station, together, told_of
 
 LONG_FILES = 4
@@ -47,7 +48,7 @@ class Page:
         """Every file gets its end; then the page's piece of the document is written."""
         try:
             await fan_out(self._chunks(), task.width)
-            await run_station(BatchFlow.finish_page, task, priority=self._urgency())
+            await run_station(BatchFlow.finish_page, task, priority=self._priority)
         except BaseException as error:
             if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
                 raise asyncio.CancelledError from None
@@ -103,7 +104,7 @@ class Page:
             room_bytes=max(0, self._task.room_bytes - self._fetched_bytes),
         )
         ingested = await run_station(
-            Packs.ingest_pack, task, summary=f"{len(files)} from file {files[0]}", priority=self._urgency()
+            Packs.ingest_pack, task, summary=f"{len(files)} from file {files[0]}", priority=self._priority
         )
         self._fetched_bytes += ingested.fetched_bytes
         return ingested
@@ -133,7 +134,7 @@ class Page:
                 priority=self._priority or self._task.priority,
             )
             heard = await run_station(
-                PackSpeech.transcribe_pack, task, summary=f"{len(left)} from file {left[0]}", priority=self._urgency()
+                PackSpeech.transcribe_pack, task, summary=f"{len(left)} from file {left[0]}", priority=self._priority
             )
             passed += heard.passed
             left = heard.again
@@ -144,7 +145,7 @@ class Page:
 
     async def _long_files(self, files: tuple[int, ...]) -> None:
         if files:
-            await run_station(Files.open_files, self._files(files), priority=self._urgency())
+            await run_station(Files.open_files, self._files(files), priority=self._priority)
             await together(*(self._long_file(index) for index in files))
 
     async def _long_file(self, index: int) -> None:
@@ -154,11 +155,11 @@ class Page:
             try:
                 await self._transcription(index)
             except WorkflowAlreadyStartedError:
-                await run_station(Files.await_file, self._files((index,)), priority=self._urgency())
+                await run_station(Files.await_file, self._files((index,)), priority=self._priority)
             except ChildWorkflowError:
                 if workflow.cancellation_reason() is not None:
                     raise asyncio.CancelledError from None
-            await run_station(Files.close_file, self._files((index,)), priority=self._urgency())
+            await run_station(Files.close_file, self._files((index,)), priority=self._priority)
 
     async def _transcription(self, index: int) -> None:
         task, job_id = self._task, file_id(self._task.job_id, index)
@@ -175,26 +176,12 @@ class Page:
             names.TRANSCRIPTION,
             launch,
             id=names.job_workflow_id(job_id, task.run),
-            task_queue=names.CONTROL,
-            parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            priority=self._urgency() or Priority.default,
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(names.ACCOUNT, task.account_id),
-                    SearchAttributePair(names.DIALECT, task.dialect),
-                    SearchAttributePair(names.STATUS, "processing"),
-                    SearchAttributePair(names.BATCH, task.job_id),
-                ]
-            ),
             static_summary=f"file {index}",
+            **child_options(task, self._priority, SearchAttributePair(names.STATUS, "processing")),
         )
 
     def _files(self, files: tuple[int, ...]) -> FilesTask:
         return FilesTask(job_id=self._task.job_id, run=self._task.run, files=files)
-
-    def _urgency(self) -> Priority | None:
-        return None if self._priority is None else Priority(priority_key=self._priority)
 
 
 async def _wait(tries: int) -> None:

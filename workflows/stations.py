@@ -59,9 +59,12 @@ STATIONS: dict[str, Station] = {
 
 
 async def run_station(
-    activity: Callable[..., Awaitable[T]], *args: Any, summary: str = "", priority: Priority | None = None
+    activity: Callable[..., Awaitable[T]], *args: Any, summary: str = "", priority: int | None = None
 ) -> T:
-    """Run an activity as the table says. Cancelling waits until it has really ended: nothing writes behind a cleanup."""
+    """Run an activity as the table says. Cancelling waits until it has really ended: nothing writes behind a cleanup.
+
+    `priority` None: that of the run.
+    """
     name = activity.__name__
     station = STATIONS[name]
     if station.queue is None:
@@ -84,9 +87,20 @@ async def run_station(
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         result_type=_result_type(activity),
         summary=summary or None,
-        priority=priority or Priority.default,
+        priority=urgency(priority),
     )
     return result
+
+
+def urgency(priority: int | None) -> Priority:
+    """Of what is scheduled now. None: that of whoever schedules it."""
+    return Priority.default if priority is None else Priority(priority_key=priority)
+
+
+def check_priority(priority: int) -> None:
+    """Of an update that asks for it."""
+    if not 1 <= priority <= 5:
+        raise ValueError("a priority is 1 to 5")
 
 
 async def fan_out(works: AsyncIterator[Awaitable[T]], limit: int) -> list[T]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable
 
 import msgspec
 from temporalio import workflow
-from temporalio.common import Priority
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.flow import Flow
@@ -24,26 +22,18 @@ with workflow.unsafe.imports_passed_through():
         Prepared,
         Run,
         SettledAs,
-        SettleTask,
         TranscribeTask,
     )
     from activities.voices import Voices
     from activities.writing import Writing
-    from tiro.model.job import Outcome, Stage
+    from tiro.model.job import Stage
     from tiro.ports import Launch
     from workflows.display import Board, details
-    from workflows.ending import deliver, mark_end, settle
-    from workflows.stations import fan_out, run_station, together, told_of
+    from workflows.ending import Finished, settle, to_its_end
+    from workflows.stations import check_priority, fan_out, run_station, together, told_of
 
 PACK_S = 300.0
 """Up to so much audio a job is one activity on the speech queue, not one per span."""
-
-
-class Finished(msgspec.Struct, frozen=True):
-    """How the run ended."""
-
-    job: str
-    outcome: str
 
 
 @workflow.defn(name="Transcription")
@@ -67,26 +57,9 @@ class Transcription:
 
     @workflow.run
     async def run(self, launch: Launch) -> Finished:
-        """Ends with settle, whatever happened; a cancelled run cleans up and stays cancelled."""
-        try:
-            brief = await run_station(Flow.begin, Run(launch.job_id, launch.run))
-            if brief is None:
-                return Finished(launch.job_id, "superseded")
-            settled = await self._stations(brief)
-        except BaseException as error:
-            if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
-                await self._after(await self._settle("cancelled"))
-                raise asyncio.CancelledError from None  # an activity's own cancellation would fail the run
-            told = told_of(error)
-            if told is None:
-                raise
-            if told.code == "superseded":
-                settled = await self._settle("cancelled")
-            else:
-                settled = await self._settle("failed", told.code, told.reason, told.extras)
-        await self._after(settled)
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        return Finished(launch.job_id, settled.outcome)
+        """To its end, whatever happens."""
+        begin = run_station(Flow.begin, Run(launch.job_id, launch.run))
+        return await to_its_end(launch, begin, self._stations, lambda: self._look("ended"))
 
     # --- what may come in while it runs --------------------------------------------------------------------------
 
@@ -116,8 +89,7 @@ class Transcription:
 
     @reprioritize.validator
     def _check_priority(self, priority: int) -> None:
-        if not 1 <= priority <= 5:
-            raise ValueError("a priority is 1 to 5")
+        check_priority(priority)
 
     @workflow.query(name="progress", description="stage, spans, engine, and why it waits")
     def progress(self) -> dict[str, str | int | float | bool | None]:
@@ -132,7 +104,7 @@ class Transcription:
         self._language = brief.language
         if brief.from_url:
             self._look("fetching")
-            await run_station(Recording.fetch, self._launch, priority=self._urgency())
+            await run_station(Recording.fetch, self._launch, priority=self._priority)
         self._look("preparing")
         _, heard, diarizer = await together(self._ingest(), self._hear(brief), self._voices(brief))
         assert self._prepared is not None
@@ -153,11 +125,11 @@ class Transcription:
             return await run_station(Writing.finish, task)
         await run_station(Writing.merge, task)
         await run_station(Writing.publish, self._launch)
-        return await self._settle("completed")
+        return await settle(self._launch, "completed")
 
     async def _ingest(self) -> None:
         task = IngestTask(self._launch.job_id, self._launch.run, PACK_S)
-        self._prepared = await run_station(Recording.ingest, task, priority=self._urgency())
+        self._prepared = await run_station(Recording.ingest, task, priority=self._priority)
         self._plan = self._prepared.plan
         self._look("transcribing")
 
@@ -175,7 +147,7 @@ class Transcription:
         assert self._plan is not None
         task = DetectTask(self._launch.job_id, self._launch.run, self._plan, spans, self._engines[0])
         try:
-            self._language = await run_station(Speech.detect, task, priority=self._urgency())
+            self._language = await run_station(Speech.detect, task, priority=self._priority)
         except ActivityError as error:
             told = told_of(error)
             if told is None or not told.passing:
@@ -216,7 +188,7 @@ class Transcription:
             )
             try:
                 heard = await run_station(
-                    Speech.transcribe, task, summary=f"{len(spans)} from span {spans[0]}", priority=self._urgency()
+                    Speech.transcribe, task, summary=f"{len(spans)} from span {spans[0]}", priority=self._priority
                 )
             except ActivityError as error:
                 told = told_of(error)
@@ -240,37 +212,13 @@ class Transcription:
             return None
         task = DiarizeTask(self._launch.job_id, self._launch.run, self._prepared.plan)
         try:
-            return await run_station(Voices.diarize, task, priority=self._urgency())
+            return await run_station(Voices.diarize, task, priority=self._priority)
         except ActivityError as error:
             told = told_of(error)
             if told is None or told.code == "superseded":
                 raise
             self._warnings.append("diarization_failed")
             return None
-
-    # --- the end ------------------------------------------------------------------------------------------------------
-
-    async def _settle(
-        self,
-        outcome: Outcome,
-        code: str | None = None,
-        reason: str | None = None,
-        extras: dict[str, str | int | float | bool | None] | None = None,
-    ) -> SettledAs:
-        task = SettleTask(
-            job_id=self._launch.job_id,
-            run=self._launch.run,
-            outcome=outcome,
-            code=code,
-            reason=reason,
-            extras=extras or {},
-        )
-        return await settle(task)
-
-    async def _after(self, settled: SettledAs) -> None:
-        self._look("ended")
-        mark_end(settled)
-        await deliver(settled)
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
@@ -292,6 +240,3 @@ class Transcription:
             paused=self._paused,
             priority=self._priority or self._launch.priority,
         )
-
-    def _urgency(self) -> Priority | None:
-        return None if self._priority is None else Priority(priority_key=self._priority)

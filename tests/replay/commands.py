@@ -10,7 +10,7 @@ from workflows.stations import STATIONS
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 FINGERPRINTS = Path(__file__).parent / "fingerprints.json"
 _TOLD = {
-    "run_station", "fan_out", "together", "deliver", "mark_end",
+    "run_station", "fan_out", "together", "to_its_end", "settle", "deliver", "mark_end",
     "execute_activity", "execute_local_activity", "start_activity", "start_local_activity",
     "execute_child_workflow", "start_child_workflow", "get_external_workflow_handle",
     "sleep", "timeout", "wait_for", "wait_condition", "continue_as_new",

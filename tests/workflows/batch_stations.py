@@ -25,7 +25,7 @@ from tests.workflows.stations import LAUNCH, ScriptedStations
 from tiro.adapters.temporal import names
 from tiro.adapters.temporal.orchestrator import TemporalOrchestrator
 from tiro.model.batch import pages_of
-from workflows.transcription import Finished
+from workflows.ending import Finished
 
 BATCH = msgspec.structs.replace(LAUNCH, job_id="job_2", dialect="transcribe", priority=4, flags=("batch",))
 

@@ -35,9 +35,9 @@ from tiro.model.hook import DeliveryTask
 from tiro.ports import Launch
 from tiro.services.hooks import Tried
 from tiro.services.upkeep import Swept
+from workflows.ending import Finished
 from workflows.fetch import Brought
 from workflows.registry import WORKFLOWS, workflow_runner
-from workflows.transcription import Finished
 
 PLAN = "plan"
 
