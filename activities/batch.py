@@ -13,7 +13,7 @@ from activities.flow import settled_as
 from activities.heartbeat import beating
 from activities.tasks import Run, SettledAs
 from activities.threads import Threads
-from tiro.model.batch import PAGE_FILES, BatchFile, ManifestEntry, ManifestIndex, end_of, fault_of, page_files
+from tiro.model.batch import PAGE_FILES, BatchFile, ManifestIndex, end_of, fault_of, page_files
 from tiro.model.blob import job_prefix
 from tiro.model.errors import Permanent
 from tiro.model.job import Job, JobPatch
@@ -75,7 +75,7 @@ class BatchFlow:
         """Write this page's piece of the document; a file that came to no end has failed."""
         async with beating():
             job = await self._line.job(task.job_id, task.run)
-            entries = await self._threads.run(self._page, job, task.page)
+            entries = await self._threads.run(self._manifests.page_of, _manifest_of(job), task.page)
             files = await self._files.files(job.job_id, task.page * PAGE_FILES, PAGE_FILES)
             left = [
                 BatchFile(
@@ -109,9 +109,6 @@ class BatchFlow:
             ref = await self._threads.run(self._document.write, job, completed, len(files) - completed, charged)
             await self._line.keep(job.job_id, job.run, ref)
             return settled_as(await self._endings.end(job.job_id, job.run, "completed"), self._endings)
-
-    def _page(self, job: Job, page: int) -> list[ManifestEntry]:
-        return self._manifests.page(self._manifests.index(_manifest_of(job)), page)
 
     def _checked(self, job: Job, completed: set[int]) -> CheckedManifest:
         """The store is listed once, not asked ten thousand times."""

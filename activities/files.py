@@ -56,7 +56,7 @@ class Files:
 
     def _entries(self, job: Job, files: tuple[int, ...]) -> list[ManifestEntry]:
         assert isinstance(job.source, ManifestSource), "only a batch has files"
-        page = self._manifests.page(self._manifests.index(job.source), files[0] // PAGE_FILES)
+        page = self._manifests.page_of(job.source, files[0] // PAGE_FILES)
         return [entry for entry in page if entry.index in files]
 
     def _size(self, job: Job, index: int) -> int:

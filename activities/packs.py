@@ -87,11 +87,8 @@ class Packs:
         done = await self._files.files(job.job_id, files[0], files[-1] - files[0] + 1)
         ended = {index for index, file in done.items() if file.state != "prepared"}
         assert isinstance(job.source, ManifestSource)
-        entries = await self._threads.run(self._page, job.source, files[0] // PAGE_FILES)
+        entries = await self._threads.run(self._manifests.page_of, job.source, files[0] // PAGE_FILES)
         return [entry for entry in entries if entry.index in files and entry.index not in ended]
-
-    def _page(self, source: ManifestSource, page: int) -> list[ManifestEntry]:
-        return self._manifests.page(self._manifests.index(source), page)
 
     async def _bring(
         self, job: Job, entries: Sequence[ManifestEntry], limits: MediaLimits, room_bytes: int, troubles: Troubles

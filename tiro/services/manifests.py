@@ -46,18 +46,21 @@ class Manifests:
             raise _mismatch()
         return index
 
-    def page(self, index: ManifestIndex, number: int) -> list[ManifestEntry]:
+    def page_of(self, source: ManifestSource, number: int) -> list[ManifestEntry]:
         """The entries of one page, numbered as they should be."""
+        return self._page(self.index(source), number)
+
+    def entries(self, index: ManifestIndex, first: int = 0) -> Iterator[ManifestEntry]:
+        """All entries from that one on, a page in memory at a time."""
+        for number in range(first // PAGE_FILES, len(index.pages)):
+            yield from (entry for entry in self._page(index, number) if entry.index >= first)
+
+    def _page(self, index: ManifestIndex, number: int) -> list[ManifestEntry]:
         entries = _decoded(self._checked(index.pages[number]), list[ManifestEntry])
         first = number * PAGE_FILES
         if [entry.index for entry in entries] != list(range(first, min(first + PAGE_FILES, index.files))):
             raise _mismatch()
         return entries
-
-    def entries(self, index: ManifestIndex, first: int = 0) -> Iterator[ManifestEntry]:
-        """All entries from that one on, a page in memory at a time."""
-        for number in range(first // PAGE_FILES, len(index.pages)):
-            yield from (entry for entry in self.page(index, number) if entry.index >= first)
 
     def _checked(self, ref: BlobRef) -> bytes:
         try:
