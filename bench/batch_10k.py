@@ -11,31 +11,23 @@ import argparse
 import asyncio
 import contextlib
 import io
-import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 import wave
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import httpx2
 import numpy as np
 from temporalio.client import Client
 
 from bench.bare import Bare
-from bench.weighing import Weighed, weighing
+from bench.serving import Owner, server
+from bench.weighing import weighing
 
-ROOT = Path(__file__).parents[1]
 TARGET = 0.50
 LARGEST_HISTORY, LARGEST_PAYLOAD_BYTES = 4_096, 256 << 10
 SECONDS_OF_A_FILE = 12
-_UPLOADS = 8
-_PAGE = 500
 
 
 def recording() -> bytes:
@@ -47,86 +39,6 @@ def recording() -> bytes:
         out.setparams((1, 1, 8_000, 0, "NONE", "NONE"))
         out.writeframes((loud * 80 + 128).astype(np.uint8).tobytes())
     return file.getvalue()
-
-
-@contextlib.contextmanager
-def server(folder: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """A `tiro up` of its own, and its process id."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TIRO_", "TEMPORAL_"))}
-    environ = {**kept, "TIRO_ENGINES": "scripted:says=so", "TIRO_DIARIZER": "scripted", "TIRO_LOG": "warning"}
-    with (folder / "up.log").open("wb") as log:
-        up = subprocess.Popen(
-            [sys.executable, "-m", "cli", "up", "--data", str(folder / "data"), "--port", "0", "--json"],
-            env=environ, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True,
-        )  # fmt: skip
-    try:
-        assert up.stdout is not None
-        line = up.stdout.readline()
-        if not line:
-            raise SystemExit((folder / "up.log").read_text()[-3000:])
-        yield json.loads(line), up.pid
-    finally:
-        up.terminate()
-        up.wait(60)
-
-
-class Owner:
-    """Who hands in batches."""
-
-    def __init__(self, said: dict[str, Any]) -> None:
-        headers = {"Authorization": f"Bearer {said['key']}"}
-        self._http = httpx2.AsyncClient(base_url=said["api"], headers=headers, timeout=120, trust_env=False)
-        self._sound = recording()
-
-    async def uploaded(self, files: int) -> str:
-        """A batch whose files have all been brought."""
-        named = [{"reference_id": f"file_{number:06d}", "size_bytes": len(self._sound)} for number in range(files)]
-        job = await self._said("POST", "/v1/jobs", {"type": "batch", "files": named})
-        for first in range(0, files, _PAGE):
-            await self._bring(job["job_id"], named[first : first + _PAGE])
-        return str(job["job_id"])
-
-    async def _bring(self, job_id: str, page: Sequence[dict[str, Any]]) -> None:
-        wanted = {"files": [{"reference_id": one["reference_id"]} for one in page]}
-        told = await self._said("POST", f"/v1/jobs/{job_id}/upload-urls", wanted)
-        places = asyncio.Semaphore(_UPLOADS)
-
-        async def put(upload: dict[str, Any]) -> None:
-            async with places:
-                answer = await self._http.put(upload["url"], content=self._sound, headers=upload.get("headers") or {})
-                answer.raise_for_status()
-
-        await asyncio.gather(*(put(one["upload"]) for one in told["uploads"]))
-
-    async def transcribed(self, job_id: str) -> float:
-        """Seconds from the last word about uploads to the result."""
-        began = time.perf_counter()
-        await self._said("POST", f"/v1/transcribe/{job_id}/upload-completed")
-        while True:
-            job = await self._said("GET", f"/v1/transcribe/{job_id}")
-            if job["job_status"] in {"completed", "failed", "insufficient_funds"}:
-                break
-            await asyncio.sleep(0.2)
-        took_s = time.perf_counter() - began
-        if job["status"] != "completed":
-            raise SystemExit(f"the batch ended {job}")
-        return took_s
-
-    async def results(self, job_id: str) -> int:
-        """How many transcripts the document has."""
-        job = await self._said("GET", f"/v1/transcribe/{job_id}")
-        answer = await self._http.get(job["result_url"])
-        return sum(1 for one in answer.raise_for_status().json()["results"] if "text" in one)
-
-    async def close(self) -> None:
-        await self._http.aclose()
-
-    async def _said(self, verb: str, path: str, body: object = None) -> dict[str, Any]:
-        answer = await self._http.request(verb, path, json=body) if body else await self._http.request(verb, path)
-        if answer.is_error:
-            raise SystemExit(f"{verb} {path}: {answer.status_code} {answer.text}")
-        said: dict[str, Any] = answer.json()
-        return said
 
 
 async def largest(client: Client, job_id: str) -> tuple[int, int]:
@@ -143,28 +55,23 @@ async def largest(client: Client, job_id: str) -> tuple[int, int]:
 async def everything(folder: Path) -> AsyncIterator[tuple[Owner, Client, Bare, int]]:
     with server(folder) as (said, pid):
         client = await Client.connect(said["temporal_address"])
-        owner = Owner(said)
-        async with Bare(client) as bare:
-            try:
-                yield owner, client, bare, pid
-            finally:
-                await owner.close()
+        async with Owner(said["api"], said["key"]) as owner, Bare(client) as bare:
+            yield owner, client, bare, pid
 
 
 async def measure(files: int, rounds: int) -> int:
     ratios: list[float] = []
-    peaks: list[Weighed] = []
     events = payload = 0
+    sound = recording()
     with tempfile.TemporaryDirectory(prefix="tiro-bench-") as name:
         async with everything(Path(name)) as (owner, client, bare, pid):
-            await owner.transcribed(await owner.uploaded(50))  # warm
+            await owner.transcribed(await owner.uploaded([sound] * 50))  # warm
             await bare.run(50)
             for _ in range(rounds):
-                job_id = await owner.uploaded(files)
+                job_id = await owner.uploaded([sound] * files)
                 with weighing(pid) as weighed:
                     ours_s = await owner.transcribed(job_id)
-                peaks.append(weighed)
-                if await owner.results(job_id) != files:
+                if len(await owner.results(job_id)) != files:
                     raise SystemExit("a transcript is missing")
                 theirs_s = await bare.run(min(files, 2_000)) * files / min(files, 2_000)
                 ratios.append(ours_s / theirs_s)
