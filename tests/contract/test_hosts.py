@@ -45,6 +45,10 @@ def window(mood=0.0, name=0.0, size=1600):
     return samples
 
 
+WHOLE = 480_000
+"""The samples of a window that fills a pass: no other shares it."""
+
+
 def texts(answers):
     return [answer.heard.segments[0].text for answer in answers]
 
@@ -126,18 +130,18 @@ async def test_windows_of_different_jobs_share_a_batch_and_different_options_nev
 async def test_more_urgent_windows_are_taken_first(tmp_path):
     marks = tmp_path / "marks"
     async with pool([spec(max_batch=1, marks=str(marks))]) as hosts:
-        busy = asyncio.create_task(hosts.ask([window(SLOW, 0.1)], ask(), US))
+        busy = asyncio.create_task(hosts.ask([window(SLOW, 0.1, WHOLE)], ask(), US))
         await asyncio.sleep(0.1)
-        later = asyncio.create_task(hosts.ask([window(name=0.2)], ask(), Urgency("batch", 4)))
+        later = asyncio.create_task(hosts.ask([window(name=0.2, size=WHOLE)], ask(), Urgency("batch", 4)))
         await asyncio.sleep(0)
-        await asyncio.gather(busy, later, hosts.ask([window(name=0.3)], ask(), Urgency("sync", 1)))
+        await asyncio.gather(busy, later, hosts.ask([window(name=0.3, size=WHOLE)], ask(), Urgency("sync", 1)))
     assert [line.split(":")[2] for line in marks.read_text().splitlines()] == ["0.1", "0.3", "0.2"]
 
 
 async def test_cancelling_drops_the_windows_that_wait(tmp_path):
     marks = tmp_path / "marks"
     async with pool([spec(max_batch=1, marks=str(marks))]) as hosts:
-        call = asyncio.create_task(hosts.ask([window(SLOW, n / 10) for n in (1, 2, 3)], ask(), US))
+        call = asyncio.create_task(hosts.ask([window(SLOW, n / 10, WHOLE) for n in (1, 2, 3)], ask(), US))
         while not marks.exists():
             await asyncio.sleep(0.01)
         call.cancel()

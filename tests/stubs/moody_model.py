@@ -24,6 +24,9 @@ class MoodyModel:
         self._marks = marks
         self._grown = b""
 
+    def prepare(self, windows):
+        return windows
+
     def transcribe(self, windows, options: EngineOptions):
         heard = []
         if self._marks:

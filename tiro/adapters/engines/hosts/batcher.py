@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-import math
 
-from tiro.adapters.engines.hosts.protocol import Answer, Ask
+from tiro.adapters.engines.hosts.protocol import PASS_SAMPLES, Answer, Ask
 from tiro.model.errors import TiroError
 from tiro.ports import Samples, Urgency
 
@@ -17,6 +16,7 @@ class Waiting:
 
     def __init__(self, window: Samples, ask: Ask, urgency: Urgency, arrival: int, since_s: float) -> None:
         self.window = window
+        self.size = min(len(window), PASS_SAMPLES)
         self.ask = ask
         self.urgency = urgency
         self.since_s = since_s
@@ -33,10 +33,11 @@ class Waiting:
 
 
 class Batcher:
-    """Gathers windows of all jobs into batches of at most `max_batch`, waiting at most `wait_s` for company."""
+    """Gathers windows of all jobs into batches of so many samples and windows at most, waiting at most `wait_s` for company."""
 
-    def __init__(self, max_batch: int, wait_s: float = 0.02) -> None:
-        self._max_batch = max_batch
+    def __init__(self, max_samples: int, max_windows: int, wait_s: float = 0.02) -> None:
+        self._max_samples = max_samples
+        self._max_windows = max_windows
         self._wait_s = wait_s
         self._heap: list[Waiting] = []
         self._arrivals = itertools.count()
@@ -74,7 +75,7 @@ class Batcher:
         while True:
             alike = self._alike()
             left_s = alike[0].since_s + self._wait_s - loop.time() if alike else None
-            if len(alike) >= self._max_batch or (left_s is not None and left_s <= 0):
+            if self._full(alike) or (left_s is not None and left_s <= 0):
                 return
             self._arrived.clear()
             try:
@@ -89,10 +90,19 @@ class Batcher:
         heapq.heapify(self._heap)
         return sorted(waiting for waiting in self._heap if waiting.ask == self._heap[0].ask)
 
+    def _full(self, alike: list[Waiting]) -> bool:
+        return len(alike) >= self._max_windows or sum(waiting.size for waiting in alike) >= self._max_samples
+
     def _pick(self) -> list[Waiting]:
         alike = self._alike()
-        share = min(self._max_batch, math.ceil(len(alike) / max(1, self._idle)))
-        picked = alike[:share]
+        share = sum(waiting.size for waiting in alike) / max(1, self._idle)
+        picked: list[Waiting] = []
+        samples = 0
+        for waiting in alike[: self._max_windows]:
+            if picked and (samples >= share or samples + waiting.size > self._max_samples):
+                break
+            picked.append(waiting)
+            samples += waiting.size
         self._heap = [waiting for waiting in self._heap if waiting not in picked]
         heapq.heapify(self._heap)
         return picked

@@ -17,8 +17,7 @@ import msgspec
 import numpy as np
 
 from tiro.adapters.engines.hosts.protocol import (
-    SLOT_BYTES,
-    SLOT_SAMPLES,
+    PASS_SAMPLES,
     Answer,
     Ask,
     Batch,
@@ -32,6 +31,7 @@ from tiro.adapters.engines.hosts.protocol import (
     from_host,
 )
 from tiro.model.errors import Permanent
+from tiro.model.media import SAMPLE_RATE_HZ
 from tiro.ports import Samples
 
 _log = logging.getLogger(__name__)
@@ -72,11 +72,11 @@ class Host:
         ours, theirs = socket.socketpair()
         slab_fd = os.memfd_create("tiro-slab")
         with theirs:
-            os.ftruncate(slab_fd, spec.max_batch * SLOT_BYTES)
-            memory = mmap.mmap(slab_fd, spec.max_batch * SLOT_BYTES)
+            os.ftruncate(slab_fd, spec.max_samples * 4)
+            memory = mmap.mmap(slab_fd, spec.max_samples * 4)
             process = _started(spec, theirs.fileno(), slab_fd)
         # an array keeps its memory; the last reference unmaps it
-        slab = np.frombuffer(memory, np.float32).reshape(spec.max_batch, SLOT_SAMPLES)
+        slab = np.frombuffer(memory, np.float32)
         host = cls(process, slab, limits)
         try:
             ours.setblocking(False)  # noqa: FBT003 - a socket's own word
@@ -121,18 +121,18 @@ class Host:
             self._writer.close()
             with contextlib.suppress(OSError):
                 await self._writer.wait_closed()
-        self._slab = np.empty((0, SLOT_SAMPLES), np.float32)
+        self._slab = np.empty(0, np.float32)
 
     def _written(self, windows: Sequence[Samples], ask: Ask) -> Batch:
-        """The windows' audio laid into the slots."""
-        audio_s = 0.0
+        """The windows' audio laid into the slab, back to back."""
+        end = 0
         refs = []
-        for slot, window in enumerate(windows):
-            size = min(len(window), SLOT_SAMPLES)
-            self._slab[slot, :size] = window[:size]
-            refs.append(WindowRef(slot, size))
-            audio_s += size / 16_000
-        deadline_s = self._limits.batch_s + self._limits.batch_s_per_audio_s * audio_s
+        for window in windows:
+            size = min(len(window), PASS_SAMPLES)
+            self._slab[end : end + size] = window[:size]
+            refs.append(WindowRef(end, size))
+            end += size
+        deadline_s = self._limits.batch_s + self._limits.batch_s_per_audio_s * end / SAMPLE_RATE_HZ
         return Batch(self._batches, deadline_s, tuple(refs), ask)
 
     async def _answers(self, batch_id: int) -> tuple[Answer, ...]:

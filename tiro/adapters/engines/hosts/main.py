@@ -23,8 +23,6 @@ import msgspec
 import numpy as np
 
 from tiro.adapters.engines.hosts.protocol import (
-    SLOT_BYTES,
-    SLOT_SAMPLES,
     Answer,
     Ask,
     Batch,
@@ -51,7 +49,7 @@ def main() -> None:
     spec = msgspec.json.decode(sys.stdin.buffer.read(), type=Spec)
     os.nice(spec.nice)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    slab = _attach(int(sys.argv[3]), spec.max_batch)
+    slab = _attach(int(sys.argv[3]), spec.max_samples)
     model = _load(spec)
     # what is loaded stays: it is not looked at by every collection
     gc.freeze()
@@ -76,7 +74,7 @@ class Host:
             self._send(Done(batch.id, answers, time.monotonic() - began_s, _rss_bytes()))
 
     def _answers(self, batch: Batch) -> tuple[Answer, ...]:
-        windows = [self._slab[ref.slot, : ref.size] for ref in batch.windows]
+        windows = [self._slab[ref.start : ref.start + ref.size] for ref in batch.windows]
         try:
             return self._ask(windows, batch.ask)
         except Exception as wrong:  # noqa: BLE001 - a model may raise anything; the windows that do it are found alone
@@ -91,9 +89,10 @@ class Host:
             return Answer(failed=True)
 
     def _ask(self, windows: list[Samples], ask: Ask) -> tuple[Answer, ...]:
+        prepared = self._model.prepare(windows)
         if ask.detect:
-            return tuple(Answer(languages=languages) for languages in self._model.detect(windows))
-        return tuple(Answer(heard=heard) for heard in self._model.transcribe(windows, ask.options))
+            return tuple(Answer(languages=languages) for languages in self._model.detect(prepared))
+        return tuple(Answer(heard=heard) for heard in self._model.transcribe(prepared, ask.options))
 
     def _ping(self) -> None:
         while True:
@@ -118,10 +117,10 @@ def _die_with(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _attach(slab_fd: int, slots: int) -> Slab:
-    memory = mmap.mmap(slab_fd, slots * SLOT_BYTES, prot=mmap.PROT_READ)
+def _attach(slab_fd: int, samples: int) -> Slab:
+    memory = mmap.mmap(slab_fd, samples * 4, prot=mmap.PROT_READ)
     os.close(slab_fd)
-    return np.frombuffer(memory, np.float32).reshape(slots, SLOT_SAMPLES)
+    return np.frombuffer(memory, np.float32)
 
 
 def _load(spec: Spec) -> Model:

@@ -45,7 +45,8 @@ class Pool:
         self._specs = specs
         self._limits = limits
         self._killers = Killers()
-        self._batcher = Batcher(min(spec.max_batch for spec in specs))
+        smallest = min(specs, key=lambda spec: spec.max_batch)
+        self._batcher = Batcher(smallest.max_samples, smallest.max_windows)
         self._hosts: dict[int, Host] = {}
         self._tasks: list[asyncio.Task[None]] = []
 

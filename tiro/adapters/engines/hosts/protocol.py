@@ -1,4 +1,4 @@
-"""What a worker and its model host say to each other: length-prefixed msgpack over a socket, audio in a shared slab of slots."""
+"""What a worker and its model host say to each other: length-prefixed msgpack over a socket, audio in a shared slab."""
 
 from __future__ import annotations
 
@@ -15,24 +15,39 @@ from tiro.model.media import SAMPLE_RATE_HZ
 from tiro.model.speech import EngineOptions, Heard
 from tiro.ports import Samples
 
-SLOT_S = 30
-SLOT_SAMPLES = SLOT_S * SAMPLE_RATE_HZ
-SLOT_BYTES = SLOT_SAMPLES * 4
+PASS_S = 30
+"""What a model hears in one pass; no window is longer."""
+PASS_SAMPLES = PASS_S * SAMPLE_RATE_HZ
+WINDOWS_A_PASS = 8
+"""Windows that may share the time of one pass, where they are short."""
 
 Slab = NDArray[np.float32]
-"""Slots x samples, the same memory in both processes."""
+"""Samples, the same memory in both processes."""
 
 _LENGTH = struct.Struct(">I")
 _LARGEST = 64 * 1024 * 1024
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """What a host is to load: `loader` is `module:function`, called with `config`; it gives a Model."""
+    """What a host is to load: `loader` is `module:function`, called with `config`; it gives a Model.
+
+    `max_batch`: passes whose audio it takes at once.
+    """
 
     loader: str
     config: dict[str, Any]
     max_batch: int
     nice: int = 10
+
+    @property
+    def max_samples(self) -> int:
+        """The audio of a batch."""
+        return self.max_batch * PASS_SAMPLES
+
+    @property
+    def max_windows(self) -> int:
+        """The windows of a batch."""
+        return self.max_batch * WINDOWS_A_PASS
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -51,9 +66,9 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
 
 
 class WindowRef(msgspec.Struct, frozen=True):
-    """Where a window lies: slot, and how many samples of it count."""
+    """Where a window lies in the slab: its first sample, and how many there are."""
 
-    slot: int
+    start: int
     size: int
 
 
@@ -93,15 +108,25 @@ FromHost = Hello | Done | Ping
 
 
 class Model(Protocol):
-    """What a loader gives: a model that answers windows that share their options."""
+    """What a loader gives: a model that answers windows that share their options.
+
+    A batch has up to `max_batch` x 30 s of audio in up to `max_batch` x 8 windows: how many passes that takes is the model's business.
+    """
 
     name: str
 
-    def transcribe(self, windows: list[Samples], options: EngineOptions) -> list[Heard]:
+    def prepare(self, windows: list[Samples]) -> Any:
+        """What the model makes of the audio before it listens (features), by CPU alone. May run beside `transcribe` of another batch.
+
+        The windows lie in the slab until the batch is answered.
+        """
+        ...
+
+    def transcribe(self, prepared: Any, options: EngineOptions) -> list[Heard]:
         """One answer per window, in order."""
         ...
 
-    def detect(self, windows: list[Samples]) -> list[dict[str, float]]:
+    def detect(self, prepared: Any) -> list[dict[str, float]]:
         """Language code -> probability, per window."""
         ...
 

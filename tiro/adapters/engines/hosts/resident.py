@@ -28,6 +28,12 @@ class ResidentEngine:
         self.windows_in_flight = sum(spec.max_batch for spec in specs)
         self.pool = Pool(specs, limits or HostLimits(memory_bytes=fair_memory_bytes(len(specs))))
 
+    def settle(self, specs: Sequence[Spec], limits: HostLimits, window_s: float) -> None:
+        """Before it starts: other hosts, and other windows, than it was made with."""
+        self.max_window_s = min(window_s, self._abilities.max_window_s)
+        self.windows_in_flight = sum(spec.max_batch for spec in specs)
+        self.pool = Pool(specs, limits)
+
     def supports(self, language: str | None, task: Task) -> bool:
         return self._abilities.supports(language, task)
 

@@ -33,11 +33,15 @@ class SphinxModel:
         self._decoder = pocketsphinx.Decoder(loglevel="FATAL")
         self._cmn = self._decoder.get_cmn()
 
-    def transcribe(self, windows: list[Samples], options: EngineOptions) -> list[Heard]:
-        return [Heard(self._segments(window), "en") for window in windows]
+    def prepare(self, windows: list[Samples]) -> list[Samples]:
+        """The decoder makes its features as it goes."""
+        return windows
 
-    def detect(self, windows: list[Samples]) -> list[dict[str, float]]:
-        return [{"en": 1.0} for _ in windows]
+    def transcribe(self, prepared: list[Samples], options: EngineOptions) -> list[Heard]:
+        return [Heard(self._segments(window), "en") for window in prepared]
+
+    def detect(self, prepared: list[Samples]) -> list[dict[str, float]]:
+        return [{"en": 1.0} for _ in prepared]
 
     def _segments(self, window: Samples) -> tuple[HeardSegment, ...]:
         if not len(window) or float(np.abs(window).max()) < _SILENCE_PEAK:

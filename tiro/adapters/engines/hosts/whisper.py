@@ -30,7 +30,9 @@ LOGPROB_LIMIT = -1.0
 NO_SPEECH_LIMIT = 0.6
 _SILENCE_PEAK = 1e-3
 _HOP = 160
-_SHORTEST_S = 0.1
+_SHORTEST = SAMPLE_RATE_HZ // 10
+_AT_ONCE = 4
+"""Windows that are decoded together."""
 _LARGEST_PROMPT = 220
 """Tokens of prompt and vocabulary; half of the decoder's 448 minus its own."""
 
@@ -51,6 +53,14 @@ class Attempt(msgspec.Struct, frozen=True):
     @property
     def silent(self) -> bool:
         return self.no_speech > NO_SPEECH_LIMIT and self.logprob < LOGPROB_LIMIT
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """The windows of a batch: their samples, which of them can be heard, and their features (windows x mels x 3000)."""
+
+    sizes: list[int]
+    audible: list[int]
+    features: np.ndarray
 
 
 def load(
@@ -77,26 +87,37 @@ class WhisperModel:
         self._multilingual = bool(whisper.model.is_multilingual)
         self._threads = ThreadPoolExecutor(threads) if threads > 1 else None
 
-    def transcribe(self, windows: list[Samples], options: EngineOptions) -> list[Heard]:
-        heard: list[Heard] = [Heard((), options.language) for _ in windows]
+    def prepare(self, windows: list[Samples]) -> Prepared:
+        """The features of all windows."""
         audible = [n for n, window in enumerate(windows) if _audible(window)]
-        if not audible:
-            return heard
-        features = self._features([windows[n] for n in audible])
-        spoken = self._languages(features) if options.language is None else [(options.language, None)] * len(audible)
-        for language in sorted({code for code, _ in spoken}):
-            rows = [row for row, (code, _) in enumerate(spoken) if code == language]
-            sizes = [len(windows[audible[row]]) for row in rows]
-            answers = self._decode(features[rows], sizes, language, options)
-            for row, answer in zip(rows, answers, strict=True):
-                heard[audible[row]] = Heard(answer, language, spoken[row][1])
+        return Prepared([len(window) for window in windows], audible, self._features(windows))
+
+    def transcribe(self, prepared: Prepared, options: EngineOptions) -> list[Heard]:
+        heard: list[Heard] = [Heard((), options.language) for _ in prepared.sizes]
+        for chunk in (prepared.audible[n : n + _AT_ONCE] for n in range(0, len(prepared.audible), _AT_ONCE)):
+            for n, answer in zip(chunk, self._heard(prepared, chunk, options), strict=True):
+                heard[n] = answer
         return heard
 
-    def detect(self, windows: list[Samples]) -> list[dict[str, float]]:
+    def detect(self, prepared: Prepared) -> list[dict[str, float]]:
         if not self._multilingual:
-            return [{"en": 1.0} for _ in windows]
-        found = self._whisper.model.detect_language(self._whisper.encode(self._features(windows)))
+            return [{"en": 1.0} for _ in prepared.sizes]
+        found: list[Any] = []
+        for n in range(0, len(prepared.sizes), _AT_ONCE):
+            found += self._whisper.model.detect_language(self._whisper.encode(prepared.features[n : n + _AT_ONCE]))
         return [{token[2:-2]: round(float(p), 5) for token, p in row if p > 1e-4} for row in found]
+
+    def _heard(self, prepared: Prepared, chunk: list[int], options: EngineOptions) -> list[Heard]:
+        features = prepared.features[chunk]
+        spoken = self._languages(features) if options.language is None else [(options.language, None)] * len(chunk)
+        heard: dict[int, Heard] = {}
+        for language in sorted({code for code, _ in spoken}):
+            rows = [row for row, (code, _) in enumerate(spoken) if code == language]
+            sizes = [prepared.sizes[chunk[row]] for row in rows]
+            answers = self._decode(features[rows], sizes, language, options)
+            for row, answer in zip(rows, answers, strict=True):
+                heard[row] = Heard(answer, language, spoken[row][1])
+        return [heard[row] for row in range(len(chunk))]
 
     def _languages(self, features: np.ndarray) -> list[tuple[str, float | None]]:
         if not self._multilingual:
@@ -110,7 +131,9 @@ class WhisperModel:
         return np.stack(list(mapped))
 
     def _log_mel(self, window: Samples) -> np.ndarray:
-        mel: np.ndarray = pad_or_trim(self._whisper.feature_extractor(window)[..., :-1])
+        # the extractor cannot mirror the end of what is shorter than its frame
+        padded = np.pad(window, (0, max(0, _SHORTEST - len(window))))
+        mel: np.ndarray = pad_or_trim(self._whisper.feature_extractor(padded)[..., :-1])
         return mel
 
     def _decode(self, features: np.ndarray, sizes: list[int], language: str, options: EngineOptions) -> list[Any]:
@@ -169,7 +192,7 @@ class WhisperModel:
 
 
 def _audible(window: Samples) -> bool:
-    return len(window) >= _SHORTEST_S * SAMPLE_RATE_HZ and float(np.abs(window).max()) > _SILENCE_PEAK
+    return len(window) >= _SHORTEST and float(np.abs(window).max()) > _SILENCE_PEAK
 
 
 def _preference(attempt: Attempt) -> tuple[bool, bool, float]:
