@@ -55,8 +55,7 @@ class Workers:
         self._say = say
         self._queues = tuple(dict.fromkeys(queues))
         self._machines = Machines(core.settings, core.house.preparer, frozenset(self._queues), say)
-        threads = _THREADS + sum(self._slots(queue) * _HOLDS.get(queue, 1) for queue in self._queues)
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="station")
+        self._executor: ThreadPoolExecutor | None = None
         self._workers: list[Worker] = []
         self._runs: list[asyncio.Task[None]] = []
         self.failed = asyncio.Event()
@@ -75,8 +74,11 @@ class Workers:
         """Load models, then take work."""
         client = await connect_patiently(self._core.settings.temporal, self._say)
         await self._machines.start()
+        # only now do engines say how much they hear at once
+        threads = _THREADS + sum(self._slots(queue) * _HOLDS.get(queue, 1) for queue in self._queues)
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="station")
         for queue in self._queues:
-            worker = self._worker(queue, client)
+            worker = self._worker(queue, client, self._executor)
             self._workers.append(worker)
             self._runs.append(asyncio.create_task(self._run(worker), name=f"worker-{queue}"))
 
@@ -87,7 +89,8 @@ class Workers:
             with contextlib.suppress(Exception):
                 await run
         await self._machines.stop()
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
         if self._workers:
             await asyncio.sleep(_LAST_BREATH_S)
 
@@ -98,13 +101,13 @@ class Workers:
             self.failed.set()
             raise
 
-    def _worker(self, queue: str, client: Client) -> Worker:
+    def _worker(self, queue: str, client: Client, executor: ThreadPoolExecutor) -> Worker:
         return Worker(
             client,
             task_queue=QUEUES[queue],
             workflows=WORKFLOWS if queue == "control" else [],
-            activities=self._activities(queue),
-            activity_executor=self._executor,
+            activities=self._activities(queue, Threads(executor)),
+            activity_executor=executor,
             workflow_runner=workflow_runner(),
             interceptors=[Faults(self._core.house.line)],
             max_concurrent_activities=self._slots(queue),
@@ -130,8 +133,7 @@ class Workers:
         """Embedded: what keeps this machine busy. At scale nobody here knows how many workers hear."""
         return max(4, 2 * self._speech_slots()) if self._core.settings.embedded else SPANS_IN_FLIGHT
 
-    def _activities(self, queue: str) -> list[Callable[..., Any]]:
-        threads = Threads(self._executor)
+    def _activities(self, queue: str, threads: Threads) -> list[Callable[..., Any]]:
         match queue:
             case "control":
                 return self._control(threads)

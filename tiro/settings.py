@@ -19,7 +19,10 @@ from tiro.model.temporal import TemporalAccess
 DIARIZERS = ("channels", "pyannote", "acoustic", "scripted")
 MOST_PER_S = 500
 """Every submission that still counts is remembered by its moment."""
+MOST_WINDOWS = 256
+"""Of a batch: its audio lies in memory that worker and model host share."""
 LogLevel = Literal["debug", "info", "warning", "error"]
+WhisperContext = Literal["auto", "full", "short"]
 _OURS_ELSEWHERE = {"TIRO_DATA", "TIRO_SERVER", "TIRO_KEY"}
 """Names of ours that only the command line reads."""
 
@@ -36,6 +39,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The chain; empty: faster_whisper, or pocketsphinx where no Whisper can run."""
     whisper_model: str | None = None
     """Name or folder; None: large-v3-turbo on a GPU, small on a CPU."""
+    whisper_batch: int | None = None
+    """Windows that a model host hears together; this and the next two: what nobody names is measured at the first start."""
+    whisper_context: WhisperContext = "auto"
+    """How far the encoder looks: `full` pads every pass to 30 s, `short` takes windows at their own length."""
+    whisper_window_s: float | None = None
+    """The longest window."""
+    whisper_calibrate: bool = True
+    """False: nothing is measured; what nobody names follows the rule for the machine."""
     openai_url: str | None = None
     openai_key: str | None = None
     openai_model: str = "whisper-1"
@@ -47,7 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Name or folder of the pipeline."""
     span_s: float = 150.0
     replicas: int | None = None
-    """Model hosts; None: one per core but one on a CPU (at least 1), one per GPU."""
+    """Model hosts; None: on a CPU as many as are fastest here (at most one per core), one per GPU."""
     plans: tuple[Plan, ...] = DEFAULT_PLANS
     """Every plan that there is; TIRO_PLANS names a file that changes the usual ones and adds others."""
     egress_allow: tuple[str, ...] = ()
@@ -58,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log: LogLevel = "info"
     scratch: str = ""
     """Folder for files in passing; empty: the system's."""
+    cache: str = ""
+    """Folder for what was measured of this machine; empty: the user's cache. An embedded server has it in its data folder."""
     hook_scale: float = 1.0
     """Stretches the webhook schedule; tests shrink it."""
     submissions_per_s: int | None = None
@@ -71,6 +84,10 @@ _NAMES: dict[str, str] = {
     "TIRO_SECRET_KEY": "secret_key",
     "TIRO_ENGINES": "engines",
     "TIRO_WHISPER_MODEL": "whisper_model",
+    "TIRO_WHISPER_BATCH": "whisper_batch",
+    "TIRO_WHISPER_CONTEXT": "whisper_context",
+    "TIRO_WHISPER_WINDOW_S": "whisper_window_s",
+    "TIRO_WHISPER_CALIBRATE": "whisper_calibrate",
     "TIRO_OPENAI_URL": "openai_url",
     "TIRO_OPENAI_KEY": "openai_key",
     "TIRO_OPENAI_MODEL": "openai_model",
@@ -185,6 +202,11 @@ def _checked(settings: Settings) -> Settings:
     )
     _require(0 <= settings.hook_scale < math.inf, "TIRO_HOOK_SCALE", "must be a number from 0 on")
     _require(settings.replicas is None or settings.replicas >= 1, "TIRO_REPLICAS", "must be at least 1")
+    batch, window_s = settings.whisper_batch, settings.whisper_window_s
+    _require(
+        batch is None or 1 <= batch <= MOST_WINDOWS, "TIRO_WHISPER_BATCH", f"must lie between 1 and {MOST_WINDOWS}"
+    )
+    _require(window_s is None or 5 <= window_s <= 30, "TIRO_WHISPER_WINDOW_S", "must lie between 5 and 30 seconds")
     for name, url in (("TIRO_PUBLIC_URL", settings.public_url), ("TIRO_S3_PUBLIC_URL", settings.s3_public_url)):
         _require(url is None or _scheme(url) in {"http", "https"}, name, "must be an http or https address")
     _require(

@@ -16,6 +16,7 @@ import pytest
 from tests import media_builder
 from tests.stubs.hosted_engines import KEY, AssemblyAiStub, OpenAiStub
 from tiro.adapters.engines.assemblyai import AssemblyAiEngine
+from tiro.adapters.engines.calibration.sizes import Wishes
 from tiro.adapters.engines.faster_whisper import FasterWhisperEngine
 from tiro.adapters.engines.openai import OpenAiEngine
 from tiro.adapters.engines.pocketsphinx import PocketsphinxEngine
@@ -58,7 +59,7 @@ def make(name: str, stubs: dict[str, object]) -> Engine:
         case "pocketsphinx":
             return PocketsphinxEngine(replicas=1)
         case _:
-            return FasterWhisperEngine(str(WHISPER), replicas=1)
+            return FasterWhisperEngine(str(WHISPER), wishes=Wishes(replicas=1))
 
 
 @pytest.fixture
@@ -198,7 +199,7 @@ async def test_pocketsphinx_reads_a_minute_of_synthetic_speech():
 
 
 async def test_whisper_answers_in_the_language_asked_for_and_detects_otherwise():
-    engine = FasterWhisperEngine(str(WHISPER), replicas=1)
+    engine = FasterWhisperEngine(str(WHISPER), wishes=Wishes(replicas=1))
     assert engine.model == "whisper_words"
     assert not engine.supports("de", "transcribe")
     assert not engine.supports("en", "translate")
@@ -213,7 +214,7 @@ async def test_whisper_answers_in_the_language_asked_for_and_detects_otherwise()
 
 async def test_whisper_without_a_model_says_how_to_get_one(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    engine = FasterWhisperEngine(str(tmp_path), replicas=1)
+    engine = FasterWhisperEngine(str(tmp_path), wishes=Wishes(replicas=1))
     with pytest.raises(Permanent) as failed:
         await engine.start()
     assert failed.value.code == "engine_unavailable"

@@ -13,6 +13,7 @@ import pytest
 from scripts.audit import verdict
 from tiro.adapters.checksums import verify
 from tiro.adapters.diarizers import pipeline
+from tiro.adapters.engines.calibration.sizes import Wishes
 from tiro.adapters.engines.faster_whisper import FasterWhisperEngine
 from tiro.model.errors import Permanent
 
@@ -133,7 +134,7 @@ def test_a_list_that_is_none_checks_nothing_and_is_refused(model: Path, text: st
 async def test_whisper_does_not_load_another_model_than_was_meant(model: Path) -> None:
     (model / "model.bin").write_bytes(b"other weights")
     with pytest.raises(Permanent, match=r"SHA256SUMS: model\.bin"):
-        await FasterWhisperEngine(str(model), replicas=1).start()
+        await FasterWhisperEngine(str(model), wishes=Wishes(replicas=1)).start()
 
 
 def test_pyannote_does_not_load_another_pipeline_than_was_meant(model: Path) -> None:

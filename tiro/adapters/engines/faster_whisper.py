@@ -1,57 +1,94 @@
-"""Any Whisper model, by name or folder, as an engine: one host per core on a CPU, one per card on GPUs."""
+"""Any Whisper model, by name or folder, as an engine: one host per core on a CPU, one per card on GPUs, as the machine is used best."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import sys
+from pathlib import Path
 
 from tiro.adapters import checksums
 from tiro.adapters.engines import whisper_models
+from tiro.adapters.engines.calibration.machine import Machine, this_machine
+from tiro.adapters.engines.calibration.sizes import Sizes, Wishes, by_rule
 from tiro.adapters.engines.hosts.host import HostLimits, child_environ
 from tiro.adapters.engines.hosts.protocol import Spec
-from tiro.adapters.engines.hosts.resident import ResidentEngine, fair_memory_bytes, replicas_on_cpu
+from tiro.adapters.engines.hosts.resident import ResidentEngine, fair_memory_bytes
 from tiro.model.errors import Permanent
 
-_BATCH_ON_CPU = 4
-_BATCH_ON_GPU = 16
 _LOADER = "tiro.adapters.engines.hosts.whisper:load"
 
 
 class FasterWhisperEngine(ResidentEngine):
-    """Whisper on CTranslate2. `gpus` cards have a host each (float16); without one, replicas of one thread each (int8)."""
+    """Whisper on CTranslate2. `gpus` cards have a host each (float16); without one, replicas of one thread each (int8).
+
+    What `wishes` leaves open is measured at the first start and kept in the folder `kept`; None: by the rule.
+    """
 
     def __init__(
-        self, model: str, gpus: int = 0, replicas: int | None = None, limits: HostLimits | None = None
+        self,
+        model: str,
+        gpus: int = 0,
+        wishes: Wishes = Wishes(),  # noqa: B008 - frozen
+        kept: Path | None = None,
+        limits: HostLimits | None = None,
     ) -> None:
         self._wanted = model
+        self._machine = this_machine(gpus)
+        self._wishes = wishes
+        self._kept = kept
+        self._limits = limits
+        self._started = False
         abilities = whisper_models.abilities(model)
-        hosts = gpus or replicas_on_cpu(replicas)
-        per_audio_s = 2.0 if gpus else 10.0
-        specs = [_spec(model, abilities.model, card if gpus else None) for card in range(hosts)]
-        usual = HostLimits(batch_s_per_audio_s=per_audio_s, memory_bytes=fair_memory_bytes(hosts))
-        super().__init__(abilities, specs, limits or usual)
+        place = whisper_models.folder_of(model)
+        self.sizes = by_rule(wishes, self._machine, place)
+        super().__init__(abilities, *self._hosts(abilities.model, self.sizes))
 
     async def start(self) -> None:
-        """Fetch the model where it is not here yet, check its files where they are listed, and load it.
+        """Fetch the model where it is not here yet, check its files where they are listed, measure what is open, and load it.
 
         Raises Permanent `engine_unavailable` that says how to get it.
         """
+        if self._started:
+            return
+        folder = await self._folder()
+        self.sizes = await self._chosen(folder)
+        self.settle(*self._hosts(self.model, self.sizes), window_s=self.sizes.window_s)
+        await super().start()
+        self._started = True
+
+    async def stop(self) -> None:
+        """As all that live in hosts; it may be started again."""
+        self._started = False
+        await super().stop()
+
+    async def _folder(self) -> Path | None:
         place = await asyncio.to_thread(whisper_models.locate, self._wanted)
         if place is None or (place.repository is not None and not await _downloaded(place.repository)):
             raise Permanent("engine_unavailable", whisper_models.advice(self._wanted))
+        folder = place.folder or whisper_models.folder_of(self._wanted)
         if place.folder is not None:
             await asyncio.to_thread(checksums.verify, place.folder)
-        await super().start()
+        return folder
+
+    async def _chosen(self, folder: Path | None) -> Sizes:
+        return by_rule(self._wishes, self._machine, folder)
+
+    def _hosts(self, name: str, sizes: Sizes) -> tuple[list[Spec], HostLimits]:
+        specs = [_spec(self._wanted, name, self._machine, sizes, number) for number in range(sizes.replicas)]
+        per_audio_s = 2.0 if self._machine.cards else 10.0
+        usual = HostLimits(batch_s_per_audio_s=per_audio_s, memory_bytes=fair_memory_bytes(sizes.replicas))
+        return specs, self._limits or usual
 
 
-def _spec(model: str, name: str, card: int | None) -> Spec:
+def _spec(model: str, name: str, machine: Machine, sizes: Sizes, number: int) -> Spec:
     source = whisper_models.REPOSITORIES.get(model, model)
     config: dict[str, object] = {"model": source, "name": name, "device": "cpu", "compute_type": "int8"}
-    if card is None:
-        return Spec(_LOADER, config, _BATCH_ON_CPU)
-    on_card = {"device": "cuda", "compute_type": "float16", "device_index": card, "threads": 4}
-    return Spec(_LOADER, {**config, **on_card}, _BATCH_ON_GPU)
+    if machine.cards:
+        config |= {"device": "cuda", "compute_type": "float16", "device_index": number % machine.cards, "threads": 4}
+    if sizes.context == "short":
+        config["context"] = sizes.context
+    return Spec(_LOADER, config, sizes.batch)
 
 
 async def _downloaded(repository: str) -> bool:

@@ -6,7 +6,7 @@ An id may carry words of its own after a colon (`scripted:delay=0.05`, `assembly
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
@@ -43,6 +43,16 @@ class EngineSettings(Protocol):
     def assemblyai_key(self) -> str | None: ...
     @property
     def replicas(self) -> int | None: ...
+    @property
+    def whisper_batch(self) -> int | None: ...
+    @property
+    def whisper_context(self) -> Literal["auto", "full", "short"]: ...
+    @property
+    def whisper_window_s(self) -> float | None: ...
+    @property
+    def whisper_calibrate(self) -> bool: ...
+    @property
+    def cache(self) -> str: ...
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -136,9 +146,20 @@ def _whisper_missing(settings: EngineSettings) -> str | None:
 
 
 def _whisper(settings: EngineSettings, _: str, __: HttpFactory) -> Engine:
+    from tiro.adapters.engines.calibration.kept import folder_for
+    from tiro.adapters.engines.calibration.sizes import Wishes
     from tiro.adapters.engines.faster_whisper import FasterWhisperEngine
 
-    return FasterWhisperEngine(_whisper_model(settings), whisper_models.graphics_cards(), settings.replicas)
+    wishes = Wishes(
+        replicas=settings.replicas,
+        batch=settings.whisper_batch,
+        context=None if settings.whisper_context == "auto" else settings.whisper_context,
+        window_s=settings.whisper_window_s,
+        measure=settings.whisper_calibrate,
+    )
+    return FasterWhisperEngine(
+        _whisper_model(settings), whisper_models.graphics_cards(), wishes, folder_for(settings.cache)
+    )
 
 
 # --- pocketsphinx

@@ -56,15 +56,18 @@ def chosen(model: str | None, gpus: int) -> str:
 
 def locate(model: str) -> Place | None:
     """Where the model is: its folder, the hub's cache on this machine, the hub itself; None when it cannot be had."""
+    folder, repository = folder_of(model), _repository(model)
+    if folder is not None:
+        return Place(folder, None)
+    return Place(None, repository) if repository is not None and hub_in_reach() else None
+
+
+def folder_of(model: str) -> Path | None:
+    """The folder of a model that is on this machine, itself or in the hub's cache."""
     if _is_model(Path(model)):
-        return Place(Path(model).absolute(), None)
-    repository = REPOSITORIES.get(model, model if model.count("/") == 1 and not model.startswith((".", "/")) else None)
-    if repository is None:
-        return None
-    cached = _cached(repository)
-    if cached is not None:
-        return Place(cached, None)
-    return Place(None, repository) if hub_in_reach() else None
+        return Path(model).absolute()
+    repository = _repository(model)
+    return None if repository is None else _cached(repository)
 
 
 def advice(model: str) -> str:
@@ -126,6 +129,11 @@ def _claimed(name: str) -> str:
 
 def _is_model(folder: Path) -> bool:
     return (folder / "model.bin").is_file() and (folder / "config.json").is_file()
+
+
+def _repository(model: str) -> str | None:
+    """Its name at the hub, where it can have one."""
+    return REPOSITORIES.get(model, model if model.count("/") == 1 and not model.startswith((".", "/")) else None)
 
 
 def _cached(repository: str) -> Path | None:
