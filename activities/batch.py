@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 
 import msgspec
 from temporalio import activity
@@ -14,7 +14,7 @@ from activities.heartbeat import beating
 from activities.tasks import Run, SettledAs
 from activities.threads import Threads
 from tiro.model.batch import PAGE_FILES, BatchFile, ManifestIndex, end_of, fault_of, page_files
-from tiro.model.blob import job_prefix
+from tiro.model.blob import files_prefix, page_number, pages_prefix, source_number
 from tiro.model.errors import Permanent
 from tiro.model.job import Job, JobPatch
 from tiro.model.request import ManifestSource
@@ -25,8 +25,6 @@ from tiro.services.line import Line
 from tiro.services.manifests import Manifests
 
 PAGES_IN_FLIGHT = 4
-_SOURCE = re.compile(r"files/(\d{5})/source")
-_PAGE = re.compile(r"pages/(\d{4})\.json")
 
 
 class BatchFlow:
@@ -114,19 +112,19 @@ class BatchFlow:
         """The store is listed once, not asked ten thousand times."""
         index = self._manifests.index(_manifest_of(job))
         entries = list(self._manifests.entries(index))
-        sizes = {int(number): size for number, size in self._found(job, "files/", _SOURCE)}
+        sizes = self._found(files_prefix(job.job_id), source_number)
         fault = fault_of(index, entries, sizes, completed)
         if fault is not None:
             raise Permanent(fault, "This batch is not what was declared.")
-        written = {int(number) for number, _ in self._found(job, "pages/", _PAGE)}
+        written = set(self._found(pages_prefix(job.job_id), page_number))
         brought = {entry.index for entry in entries if entry.sealed_url is None}
         known_bytes = sum(size for number, size in sizes.items() if number in brought or number in completed)
         return CheckedManifest(pages=_to_do(index, completed, written), known_bytes=known_bytes)
 
-    def _found(self, job: Job, below: str, named: re.Pattern[str]) -> list[tuple[str, int]]:
-        prefix = job_prefix(job.job_id)
-        listed = ((named.fullmatch(info.key.removeprefix(prefix)), info) for info in self._blobs.list(prefix + below))
-        return [(match[1], info.size_bytes) for match, info in listed if match is not None]
+    def _found(self, prefix: str, number_of: Callable[[str], int | None]) -> dict[int, int]:
+        """Number -> bytes."""
+        listed = ((number_of(info.key), info.size_bytes) for info in self._blobs.list(prefix))
+        return {number: size_bytes for number, size_bytes in listed if number is not None}
 
 
 def _to_do(index: ManifestIndex, completed: set[int], written: set[int]) -> tuple[int, ...]:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import msgspec
+
+MADE = ("spans/", "parts/", "turns/", "packs/")
+"""What of a job, below its prefix, was made on the way: of no use without its source."""
+MEDIA = ("source", "files/", *MADE)
+"""What was sent in, and what can be heard in it."""
+CONTENT = (*MEDIA, "transcript.json", "results/", "heard/", "pages/", "manifest/")
+"""All that was sent in and made of it; the bodies of its events are none of it."""
+_FILE_SOURCE = re.compile(r"jobs/[^/]+/files/(\d{5})/source")
+_PAGE_DOCUMENT = re.compile(r"jobs/[^/]+/pages/(\d{4})\.json")
 
 
 class BlobRef(msgspec.Struct, frozen=True):
@@ -37,6 +47,17 @@ def file_index(job_id: str) -> int:
     return int(job_id.rpartition(".")[2])
 
 
+def files_prefix(batch_id: str) -> str:
+    """The files of a batch: their recordings, and all that is made of those that are jobs of their own."""
+    return f"{job_prefix(batch_id)}files/"
+
+
+def source_number(key: str) -> int | None:
+    """Which file of its batch this is the recording of; None: this key is another's."""
+    found = _FILE_SOURCE.fullmatch(key)
+    return int(found[1]) if found else None
+
+
 def job_of(key: str) -> str:
     """The job (a batch, for a file of it) that a key belongs to; "" for a key of none."""
     room, _, rest = key.partition("/")
@@ -46,7 +67,7 @@ def job_of(key: str) -> str:
 def job_prefix(job_id: str) -> str:
     """Everything of a job lies below this prefix: deleting a job is emptying it. A file of a batch lies below its batch."""
     batch, dot, number = job_id.partition(".")
-    return f"jobs/{batch}/files/{number}/" if dot else f"jobs/{job_id}/"
+    return f"{files_prefix(batch)}{number}/" if dot else f"jobs/{job_id}/"
 
 
 def source_key(job_id: str) -> str:
@@ -119,9 +140,20 @@ def pack_result_key(job_id: str, name: str) -> str:
     return f"{job_prefix(job_id)}heard/{name}.json"
 
 
+def pages_prefix(job_id: str) -> str:
+    """The pages of the result document of a batch."""
+    return f"{job_prefix(job_id)}pages/"
+
+
 def page_document_key(job_id: str, page: int) -> str:
     """One page of the result document of a batch, as its dialect writes it."""
-    return f"{job_prefix(job_id)}pages/{page:04d}.json"
+    return f"{pages_prefix(job_id)}{page:04d}.json"
+
+
+def page_number(key: str) -> int | None:
+    """Which page of a document lies there; None: this key is another's."""
+    found = _PAGE_DOCUMENT.fullmatch(key)
+    return int(found[1]) if found else None
 
 
 def document_key(job_id: str) -> str:

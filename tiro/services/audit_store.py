@@ -15,7 +15,7 @@ from itertools import islice
 import msgspec
 
 from tiro.model.audit import Finding, JobLine
-from tiro.model.blob import BlobInfo, document_key, job_prefix, transcript_key
+from tiro.model.blob import CONTENT, MEDIA, BlobInfo, document_key, job_prefix, transcript_key
 from tiro.model.errors import Permanent
 from tiro.ports import Blobs, Clock, Records
 
@@ -23,9 +23,8 @@ SWEPT_WITHIN = timedelta(minutes=30)
 """The sweep runs every ten minutes, and looks again ten minutes later for what was still being written."""
 _JOBS = "jobs/"
 _PAGE = 1000
-_MEDIA = frozenset({"source", "files", "spans", "parts", "turns", "packs"})
-_CONTENT = _MEDIA | {"transcript.json", "results", "heard", "pages", "manifest"}
-"""First names of what was sent in and of what was made of it, below a job's prefix."""
+_MEDIA = frozenset(name.rstrip("/") for name in MEDIA)
+_CONTENT = frozenset(name.rstrip("/") for name in CONTENT)
 
 
 class Stored(msgspec.Struct):

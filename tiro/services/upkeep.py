@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from tiro.model.blob import job_of, job_prefix
+from tiro.model.blob import CONTENT, MADE, MEDIA, job_of, job_prefix
 from tiro.model.errors import TiroError
 from tiro.model.job import Job, keeps_source
 from tiro.ports import Blobs, Clock, Orchestrator, Records, Transaction
@@ -21,10 +21,6 @@ UPLOAD_KEPT_FOR = timedelta(hours=24)
 UPLOAD_AWAITED_FOR = timedelta(days=7)
 """However much is heard of it."""
 LOST_AFTER = timedelta(minutes=10)
-_MADE = ("spans/", "parts/", "turns/", "packs/")
-_MEDIA = ("source", "files/", *_MADE)
-_CONTENT = (*_MEDIA, "transcript", "results/", "heard/", "pages/", "manifest/")
-"""Of a job that was cancelled while its transcript was written, that goes too."""
 _STUCK = 3
 """Jobs, or uploads, of one sweep whose content will not go: fewer are their own trouble, so many are the store's."""
 
@@ -118,7 +114,7 @@ class Upkeep:
         async with self._records.begin() as tx:
             account = await tx.accounts.get(job.account_id)
         if keeps_source(job, account):
-            await asyncio.to_thread(_remove_below, self._blobs, job.job_id, _MADE)
+            await asyncio.to_thread(_remove_below, self._blobs, job.job_id, MADE)
             async with self._records.begin() as tx:
                 await tx.jobs.mark_trimmed(job.job_id, self._clock.now())
             return
@@ -130,7 +126,8 @@ class Upkeep:
         if job.deleted_at is not None:
             self._blobs.delete_prefix(job_prefix(job.job_id))
         else:
-            _remove_below(self._blobs, job.job_id, _CONTENT if job.state == "cancelled" else _MEDIA)
+            # of a job that was cancelled while its transcript was written, that goes too
+            _remove_below(self._blobs, job.job_id, CONTENT if job.state == "cancelled" else MEDIA)
 
     async def _drop_uploads(self) -> int:
         """What was begun long ago and is still being brought, part by part, is no rest of a dead process.
@@ -205,7 +202,7 @@ async def tombstone(tx: Transaction, job_id: str, now: datetime) -> None:
 
 def remove_content(blobs: Blobs, job_id: str) -> None:
     """All that was sent in and made of it. Blocking."""
-    _remove_below(blobs, job_id, _CONTENT)
+    _remove_below(blobs, job_id, CONTENT)
 
 
 def _remove_below(blobs: Blobs, job_id: str, names: tuple[str, ...]) -> None:
