@@ -19,10 +19,10 @@ from api.dialects.transcribe import routes as transcribe
 from api.edge import Edge, worded
 from api.faces import Answer, Face, HttpRequest
 from api.files import routes as files
+from api.forms import Forms
 from api.health import Health
 from api.identity import Identity
 from api.relay import Relay
-from api.uploads import Uploads
 from tiro.services.house import House
 
 THREADS = 64
@@ -34,8 +34,8 @@ DIALECTS = {"jobs": jobs.face, "transcribe": transcribe.face}
 def create_app(house: House, config: ApiConfig) -> Edge:
     """The whole server over this house. Its lifespan runs the relay. The first face answers for paths that nobody owns."""
     identity = Identity(house.accounts, house.families, house.clock, config.token_key)
-    uploads = Uploads(house, config.limits)
-    dialects = {name: face(house, config, identity, uploads) for name, face in DIALECTS.items()}
+    forms = Forms(house, config.limits)
+    dialects = {name: face(house, config, identity, forms) for name, face in DIALECTS.items()}
     faces = list(dialects.values())
     faces.append(files.face(house, config.limits))
     if config.admin_token is not None:

@@ -2,7 +2,8 @@
 
 accounts (keys, plans, secrets) · families (refresh tokens) · intake (a request becomes a row)
 uploads (what clients bring by themselves) · manifests (of batches, written once) · batches (a manifest becomes a row)
-replays (answered before) · limiter (too often) · dispatch (rows become workflows) · line and batch_line (what stations do to a job)
+replays (answered before) and joining (by its job) · limiter (too often) · dispatch (rows become workflows)
+line and batch_line (what stations do to a job)
 ending (a run ends, once) · waiting (until it has) · jobs (look, cancel, delete, retry, steer) · billing (what a job costs)
 purses (what pays) · wallets (money comes in) · results (what stands behind a link)
 hooks (deliveries) · signing (the server's own keys) · upkeep (purge, reconcile)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
 from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
@@ -16,27 +15,24 @@ from api.dialects.jobs.faults import answer
 from api.dialects.jobs.openapi import document
 from api.dialects.jobs.wire import FORMATS, JobFields, JobsPage, RefreshRequest, TokenAnswer, TokenRequest
 from api.faces import Answer, Cors, Face, HttpRequest, file_answer, json_answer
+from api.forms import Forms, Submission, Upload
 from api.identity import Identity, Tokens
 from api.once import once_name, replay_headers
-from api.uploads import Uploads
 from tiro.model.account import Account
-from tiro.model.blob import BlobRef
 from tiro.model.errors import Conflict, Invalid, NotFound
 from tiro.model.job import Job
 from tiro.model.replay import Replay
-from tiro.model.request import JobRequest, Source, UploadedSource
 from tiro.services.house import House
 from tiro.services.limiter import Limiter, Rate
-from tiro.services.replays import Once
 
 PREFIXES = ("/auth", "/jobs")
 
 
-def face(house: House, config: ApiConfig, identity: Identity, uploads: Uploads) -> Face:
+def face(house: House, config: ApiConfig, identity: Identity, forms: Forms) -> Face:
     """The dialect as the app takes it in."""
     limiter = Limiter(house.records, house.clock)
     auth = AuthRoutes(config, identity, limiter)
-    jobs = JobRoutes(house, config, identity, uploads, limiter)
+    jobs = JobRoutes(house, config, identity, forms, limiter)
     return Face(PREFIXES, (*auth.handlers(), *jobs.handlers()), answer, document, cors=Cors())
 
 
@@ -65,23 +61,13 @@ class AuthRoutes:
         return json_answer(_token_answer(await self._identity.refresh(asked.refresh_token)), headers=_PRIVATE)
 
 
-class _Submission(msgspec.Struct, frozen=True):
-    """What POST /jobs brought. Without a file the recording lies at the fields' address."""
-
-    job_id: str
-    account: Account
-    fields: JobFields
-    overage: bool
-    file: BlobRef | None = None
-
-
 class JobRoutes:
     """From a recording to its transcript."""
 
-    def __init__(self, house: House, config: ApiConfig, identity: Identity, uploads: Uploads, limiter: Limiter) -> None:
+    def __init__(self, house: House, config: ApiConfig, identity: Identity, forms: Forms, limiter: Limiter) -> None:
         self._house = house
         self._identity = identity
-        self._uploads = uploads
+        self._forms = forms
         self._limits = config.limits
         self._limiter = limiter
 
@@ -159,52 +145,40 @@ class JobRoutes:
         return file_answer(made.body, made.media_type, _attached(made.name))
 
     async def _from_form(self, request: HttpRequest, account: Account, overage: bool, name: str | None) -> Job | Replay:
-        async with self._uploads.receive(request, account, name) as upload:
+        async with self._forms.receive(request, account, name) as upload:
             fields = translate.fields_of(upload.fields, form=True)
             if (upload.file is None) == (fields.source_url is None):
                 raise _one_source()
-            once = translate.once_of(name, fields, overage, upload.file)
-            taken = await self._submit(_Submission(upload.job_id, account, fields, overage, upload.file), once)
+            taken = await self._handed_in(upload, account, fields, overage, name)
             if isinstance(taken, Replay):
-                await self._uploads.give_up(upload.job_id)
+                await self._forms.give_up(upload.job_id)
             return taken
 
     async def _from_json(self, request: HttpRequest, account: Account, overage: bool, name: str | None) -> Job | Replay:
         fields = translate.fields_of(await read_json(request, self._limits), form=False)
         if fields.source_url is None:
             raise _one_source()
-        once = translate.once_of(name, fields, overage, None)
-        return await self._submit(_Submission(self._house.intake.new_job_id(), account, fields, overage), once)
+        return await self._handed_in(Upload(self._house.intake.new_job_id(), {}, None), account, fields, overage, name)
 
-    async def _submit(self, sent: _Submission, once: Once | None) -> Job | Replay:
-        """What costs less than looking into the file is said first, and what was said before is said first of all."""
+    async def _handed_in(
+        self, upload: Upload, account: Account, fields: JobFields, overage: bool, name: str | None
+    ) -> Job | Replay:
+        once = translate.once_of(name, fields, overage, upload.file)
+        # what was said before is said first of all: before the language, too
         replay = await self._house.intake.replayed(once)
         if replay is not None:
             return replay
-        fields, options = sent.fields, translate.options_of(sent.fields)
-        self._house.intake.check_options(options, sent.account)
-        if fields.webhook_url is not None:
-            await self._house.intake.check_webhook_url(fields.webhook_url)
-        source, known_s = await self._source(sent)
-        asked = JobRequest(
-            job_id=sent.job_id,
-            account_id=sent.account.account_id,
+        sent = Submission(
+            job_id=upload.job_id,
+            account=account,
             dialect=translate.DIALECT,
-            options=options,
-            source=source,
+            options=translate.options_of(fields),
+            file=upload.file,
+            url=fields.source_url,
             webhook_url=fields.webhook_url,
-            accept_overage=sent.overage,
-            known_duration_s=known_s,
+            accept_overage=overage,
         )
-        return await self._house.intake.submit(asked, once)
-
-    async def _source(self, sent: _Submission) -> tuple[Source, float | None]:
-        """Where the recording is, and how long it claims to be."""
-        if sent.file is not None:
-            return UploadedSource(sent.file), await self._uploads.glance(sent.file, sent.account)
-        assert sent.fields.source_url is not None
-        await self._house.intake.check_source_url(sent.fields.source_url)
-        return self._house.intake.seal_url(sent.fields.source_url), None
+        return await self._forms.hand_in(sent, once)
 
     async def _job(self, request: HttpRequest, text: str) -> Job:
         """The account's job of this dialect; anything else is unknown."""

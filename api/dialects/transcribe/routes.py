@@ -15,8 +15,8 @@ from api.dialects.transcribe.openapi import document
 from api.dialects.transcribe.sync import Sync
 from api.dialects.transcribe.webhook_keys import WebhookKeyRoutes
 from api.faces import Answer, Cors, Face, HttpRequest
+from api.forms import Forms
 from api.identity import Identity
-from api.uploads import Uploads
 from tiro.model.errors import Invalid
 from tiro.services.house import House
 from tiro.services.limiter import Limiter
@@ -25,11 +25,11 @@ PREFIXES = ("/v1", "/.well-known")
 """Addresses below them that nobody owns are answered in this dialect; a longer prefix of another dialect wins."""
 
 
-def face(house: House, config: ApiConfig, identity: Identity, uploads: Uploads) -> Face:
+def face(house: House, config: ApiConfig, identity: Identity, forms: Forms) -> Face:
     """The dialect as the app takes it in."""
     door = Door(identity, Limiter(house.records, house.clock), house.plans)
     jobs = JobRoutes(house, config, door)
-    entrance = Entrance(door, Sync(house, config, uploads, jobs), jobs)
+    entrance = Entrance(door, Sync(house, config, forms, jobs), jobs)
     rooms = (entrance, jobs, Funds(house, config, door), WebhookKeyRoutes(house.signing))
     routes = tuple(route for room in rooms for route in room.handlers())
     return Face(PREFIXES, routes, answer, document, cors=Cors())

@@ -16,16 +16,17 @@ from api.dialects.transcribe.jobs import LIMITS as OF_ANY_JOB
 from api.dialects.transcribe.options import chain_of, options_of
 from api.dialects.transcribe.wire import SyncFields
 from api.faces import Answer, HttpRequest, file_answer, json_answer
+from api.forms import Forms, Submission, Upload
 from api.multipart import NoFile
 from api.once import fingerprint
-from api.uploads import Submission, Upload, Uploads
 from tiro.model.account import Account, ApiKey
-from tiro.model.errors import Invalid, MediaRefused, NotFound
+from tiro.model.errors import Invalid, MediaRefused
 from tiro.model.job import Job
 from tiro.model.media import MediaLimits
 from tiro.render import DOCUMENTS
 from tiro.services.house import House
-from tiro.services.replays import Once, name_of
+from tiro.services.joining import joined
+from tiro.services.replays import name_of
 
 LIMITS = MediaLimits(max_duration_s=600.5, max_bytes=30 * MIB)
 """Of a file: ten minutes; with the half second that the decoder grants, encoders may add one. What is fetched may be what any job may be,
@@ -41,12 +42,12 @@ _OPERATION = "POST /v1/transcribe"
 class Sync:
     """Takes a form in, and waits for what becomes of it."""
 
-    def __init__(self, house: House, config: ApiConfig, uploads: Uploads, jobs: JobRoutes) -> None:
+    def __init__(self, house: House, config: ApiConfig, forms: Forms, jobs: JobRoutes) -> None:
         self._house = house
         self._wait_s = config.limits.wait_s
         self._waits = config.limits.waits
         self._waiting = 0
-        self._uploads = uploads
+        self._forms = forms
         self._jobs = jobs
 
     async def transcribe(self, request: HttpRequest, account: Account, key: ApiKey) -> Answer:
@@ -55,7 +56,7 @@ class Sync:
             fields = translate.sync_fields_of(upload.fields)
             job = await self._handed_in(self._submission(upload, fields, account), fields, key)
             if job.job_id != upload.job_id:
-                await self._uploads.give_up(upload.job_id)
+                await self._forms.give_up(upload.job_id)
         if fields.webhook_url is not None:
             return json_answer(translate.taken(job))
         return await self._answered(await self._waited(request, job))
@@ -64,7 +65,7 @@ class Sync:
     async def _received(self, request: HttpRequest, account: Account) -> AsyncIterator[Upload]:
         """The form, while a job is made of it; what is wrong with either, in the codes of this dialect."""
         try:
-            async with self._uploads.receive(request, account, max_bytes=LIMITS.max_bytes, queues=True) as upload:
+            async with self._forms.receive(request, account, max_bytes=LIMITS.max_bytes, queues=True) as upload:
                 yield upload
         except NoFile:
             raise _no_file() from None
@@ -96,19 +97,12 @@ class Sync:
         )
 
     async def _handed_in(self, sent: Submission, fields: SyncFields, key: ApiKey) -> Job:
-        """The new job, or the one that the same request made a moment ago: unless that failed, and this is another attempt."""
+        """The new job, or the one that the same request made a moment ago."""
         asked = fingerprint((fields, sent.file and sent.file.sha256))
         name = name_of(sent.account.account_id, _OPERATION, f"{key.key_id}\0{asked}")
-        while True:
-            taken = await self._uploads.hand_in(sent, Once(name, asked, lambda job: job.job_id.encode(), SAME_WITHIN))
-            if isinstance(taken, Job):
-                return taken
-            before = taken.answer.decode()
-            with contextlib.suppress(NotFound):
-                job = await self._house.jobs.get(before)
-                if job.state not in {"failed", "cancelled"}:
-                    return job
-            name = name_of(sent.account.account_id, _OPERATION, f"{name}\0{before}")
+        return await joined(
+            self._house.jobs, lambda once: self._forms.hand_in(sent, once), name, asked, within=SAME_WITHIN
+        )
 
     async def _waited(self, request: HttpRequest, job: Job) -> Job:
         """Raises ClientGone: nobody reads the answer any more. The job goes on."""

@@ -46,12 +46,13 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     file: BlobRef | None = None
     url: str | None = None
     webhook_url: str | None = None
+    accept_overage: bool = False
     priority: int = 3
     reference: str | None = None
     limits: MediaLimits | None = None
 
 
-class Uploads:
+class Forms:
     """Receives forms for every dialect: the same order of checks, the same limits, the same cleaning up."""
 
     def __init__(self, house: House, limits: RequestLimits) -> None:
@@ -112,6 +113,7 @@ class Uploads:
             options=sent.options,
             source=source,
             webhook_url=sent.webhook_url,
+            accept_overage=sent.accept_overage,
             known_duration_s=known_s,
             priority=sent.priority,
             reference=sent.reference,
@@ -135,15 +137,14 @@ class Uploads:
         """Where the recording is, and how long it claims to be."""
         if sent.file is not None:
             limits = narrowed(sent.limits or self._house.plans.of(sent.account).limits, sent.options)
-            return UploadedSource(sent.file), await self.glance(sent.file, sent.account, limits)
+            return UploadedSource(sent.file), await self._glance(sent.file, limits)
         assert sent.url is not None
         await self._house.intake.check_source_url(sent.url)
         return self._house.intake.seal_url(sent.url), None
 
-    async def glance(self, blob: BlobRef, account: Account, limits: MediaLimits | None = None) -> float | None:
+    async def _glance(self, blob: BlobRef, limits: MediaLimits) -> float | None:
         """Seconds that the recording claims to last; None where that cannot be said at once. Raises MediaRefused for what can.
 
-        `limits` None: the plan's.
         Only small files in a folder are looked at, and only for a moment: the rest is found out later by a worker.
         """
         if blob.size_bytes == 0:
@@ -151,9 +152,9 @@ class Uploads:
         path = self._house.blobs.local_path(blob.key)
         if path is None or blob.size_bytes > self._limits.glance_bytes:
             return None
-        caps, stop = limits or self._house.plans.of(account).limits, threading.Event()
+        stop = threading.Event()
         glance, loop = self._house.preparer.glance, asyncio.get_running_loop()
-        looking = loop.run_in_executor(self._eyes, glance, path, caps, stop)
+        looking = loop.run_in_executor(self._eyes, glance, path, limits, stop)
         try:
             await asyncio.wait([looking], timeout=self._limits.glance_s)
             late = not looking.done()
