@@ -100,6 +100,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         """Whether nothing more happens to this run."""
         return self.state in ENDED
 
+    def is_kept(self, now: datetime) -> bool:
+        """Whether its owner still knows of it: it was not deleted, and its time is not up."""
+        return self.deleted_at is None and (self.expires_at is None or now < self.expires_at)
+
     @property
     def progress(self) -> float:
         """0..1, by spans, of a batch by files; 1 only when completed."""

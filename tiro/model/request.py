@@ -70,15 +70,14 @@ class ManifestSource(msgspec.Struct, frozen=True, tag="manifest"):
 Source = UploadedSource | UrlSource | AwaitedSource | ManifestSource
 
 
+def awaits(source: Source) -> bool:
+    """Whether, as it was handed in, a client is still to bring bytes of it by itself."""
+    return isinstance(source, AwaitedSource) or (isinstance(source, ManifestSource) and source.uploads > 0)
+
+
 def is_brought(source: Source) -> bool:
     """Whether a client brought, or was to bring, bytes of it by itself: it had addresses to write to."""
-    match source:
-        case UploadedSource(blob=blob):
-            return blob.sha256 is None
-        case ManifestSource(uploads=uploads):
-            return uploads > 0
-        case _:
-            return isinstance(source, AwaitedSource)
+    return awaits(source) or (isinstance(source, UploadedSource) and source.blob.sha256 is None)
 
 
 class JobRequest(msgspec.Struct, frozen=True, kw_only=True):

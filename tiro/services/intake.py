@@ -13,7 +13,7 @@ from tiro.model.errors import Invalid, RateLimited, SourceRefused, Unauthenticat
 from tiro.model.job import Job
 from tiro.model.plans import Plans
 from tiro.model.replay import Replay
-from tiro.model.request import AwaitedSource, JobOptions, JobRequest, ManifestSource, Source, UrlSource
+from tiro.model.request import JobOptions, JobRequest, ManifestSource, UrlSource, awaits
 from tiro.model.speech import EngineFacts, chosen
 from tiro.ports import Clock, Courier, Fetcher, Ids, Records, Transaction, Vault
 from tiro.services import replays
@@ -165,11 +165,6 @@ class Intake:
             priority=request.priority,
             reference=request.reference,
             limits=request.limits,
-            awaiting=_awaits(request.source),
+            awaiting=awaits(request.source),
             files_total=request.source.files if isinstance(request.source, ManifestSource) else None,
         )
-
-
-def _awaits(source: Source) -> bool:
-    """Whether bytes are still to be brought."""
-    return isinstance(source, AwaitedSource) or (isinstance(source, ManifestSource) and source.uploads > 0)

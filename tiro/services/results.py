@@ -48,9 +48,9 @@ class Results:
         """Raises NotFound when the job is gone, has expired, or has no result."""
         async with self._records.begin() as tx:
             job = await tx.jobs.get(job_id)
-        if job is None or job.deleted_at is not None or job.state != "completed" or job.dialect not in DOCUMENTS:
+        if job is None or job.state != "completed" or job.dialect not in DOCUMENTS:
             raise _nothing()
-        if job.expires_at is not None and job.expires_at <= self._clock.now():
+        if not job.is_kept(self._clock.now()):
             raise _nothing()
         try:
             return await (asyncio.to_thread(self._stored, job) if job.is_batch else self._made_once(job))

@@ -186,8 +186,7 @@ class JobRoutes:
         if not is_id("job", text):
             raise _unknown()
         job = await self._found(text, account.account_id)
-        kept = job.expires_at is None or self._house.clock.now() < job.expires_at
-        if job.dialect != DIALECT or not kept:
+        if job.dialect != DIALECT or not job.is_kept(self._house.clock.now()):
             raise _unknown()
         return job
 

@@ -1,4 +1,4 @@
-"""Where does a job stand, in the words of this dialect? The raw `status`, the collapsed `job_status`, and what may follow what."""
+"""Where does a job stand, in the words of this dialect? The raw `status`, and the collapsed `job_status`."""
 
 from __future__ import annotations
 
@@ -40,14 +40,6 @@ _SUCCESS: dict[tuple[str, FirstAttempt], str] = {
     ("completed_with_errors", "refused"): "result_available_with_errors",
 }
 """Of a job with a result: its end and how the first attempt went. A failed one is `failed_*` at once, whatever its webhook does."""
-
-FOLLOWS: dict[str, frozenset[str]] = {
-    "uploading": frozenset({"verifying", "queued"}) | FAILED_WORDS,
-    "verifying": frozenset({"queued"}) | SUCCEEDED | FAILED_WORDS,
-    "queued": frozenset({"verifying"}) | SUCCEEDED | FAILED_WORDS,
-    **dict.fromkeys(TERMINAL, frozenset[str]()),
-}
-"""What may be seen next, of one run: what is terminal stays as it is. Only an operator's retry begins anew."""
 
 _COLLAPSED: dict[str, str] = {
     **dict.fromkeys(SUCCEEDED, "completed"),

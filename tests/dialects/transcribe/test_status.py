@@ -9,7 +9,6 @@ import pytest
 
 from api.dialects.transcribe import status
 from api.dialects.transcribe.status import (
-    FOLLOWS,
     STATUSES,
     SUCCEEDED,
     TERMINAL,
@@ -17,6 +16,7 @@ from api.dialects.transcribe.status import (
     job_status_of,
     status_of,
 )
+from tests.dialects.transcribe.follows import FOLLOWS
 from tiro.model.blob import BlobRef
 from tiro.model.hook import Delivery, SealedUrl
 from tiro.model.job import Job, Stage

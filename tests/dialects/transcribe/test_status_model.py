@@ -23,8 +23,8 @@ from hypothesis.stateful import (
 
 from api.app import create_app
 from api.config import ApiConfig
-from api.dialects.transcribe.status import FOLLOWS
 from tests.dialects.transcribe.asking import HOOK, URL, Receiver
+from tests.dialects.transcribe.follows import FOLLOWS
 from tests.servers.api import PUBLIC_URL, TOKEN_KEY, house_settings, transcript
 from tiro.adapters.fakes import RecordedOrchestrator, SetClock
 from tiro.model.batch import BatchFile
