@@ -101,6 +101,7 @@ class DataFolder:
             "blobs_url": self.blobs_url,
             "secret_key": self.secret_key(),
             "scratch": str(self.path / "scratch"),
+            "cache": str(self.path),
             "public_url": f"http://127.0.0.1:{port}",
             "embedded": True,
         }

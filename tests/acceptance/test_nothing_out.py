@@ -90,6 +90,7 @@ def up(island: Island, tmp_path: Path) -> Iterator[Up]:
         "TIRO_DIARIZER": "acoustic",
         "TIRO_ENGINES": "faster_whisper",
         "TIRO_WHISPER_MODEL": str(WORDS),
+        "TIRO_WHISPER_CALIBRATE": "0",
         "TIRO_REPLICAS": "1",
         "TIRO_EGRESS_ALLOW": "127.0.0.0/8",
     }

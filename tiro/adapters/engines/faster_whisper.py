@@ -9,8 +9,11 @@ from pathlib import Path
 
 from tiro.adapters import checksums
 from tiro.adapters.engines import whisper_models
+from tiro.adapters.engines.calibration.choosing import Choosing
+from tiro.adapters.engines.calibration.kept import subject_of
 from tiro.adapters.engines.calibration.machine import Machine, this_machine
-from tiro.adapters.engines.calibration.sizes import Sizes, Wishes, by_rule
+from tiro.adapters.engines.calibration.once import once
+from tiro.adapters.engines.calibration.sizes import Sizes, Wishes, by_rule, fitted
 from tiro.adapters.engines.hosts.host import HostLimits, child_environ
 from tiro.adapters.engines.hosts.protocol import Spec
 from tiro.adapters.engines.hosts.resident import ResidentEngine, fair_memory_bytes
@@ -72,7 +75,18 @@ class FasterWhisperEngine(ResidentEngine):
         return folder
 
     async def _chosen(self, folder: Path | None) -> Sizes:
-        return by_rule(self._wishes, self._machine, folder)
+        self._machine = this_machine(self._machine.cards)
+        rule = by_rule(self._wishes, self._machine, folder)
+        if self._kept is None or folder is None or self._wishes.complete or not self._wishes.measure:
+            return rule
+        (_, limits) = self._hosts(self.model, rule)
+
+        def spec_of(sizes: Sizes, number: int) -> Spec:
+            return _spec(self._wanted, self.model, self._machine, sizes, number)
+
+        choosing = Choosing(self._wishes, self._machine, rule, spec_of, limits)
+        subject = subject_of(folder, self._machine, self._wishes)
+        return fitted(await once(self._kept, subject, self.model, choosing.run), self._wishes, self._machine)
 
     def _hosts(self, name: str, sizes: Sizes) -> tuple[list[Spec], HostLimits]:
         specs = [_spec(self._wanted, name, self._machine, sizes, number) for number in range(sizes.replicas)]

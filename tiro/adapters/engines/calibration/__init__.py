@@ -6,4 +6,5 @@ speech     what is spoken to the model: a minute that comes with the package
 trials     hosts of their own that hear it, and what that cost
 choosing   which trials are worth their time, and what follows from them
 kept       results in files, one per model and machine
+once       what was kept, or measured now, by one process at a time
 """

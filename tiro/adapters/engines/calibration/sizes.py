@@ -61,6 +61,13 @@ def by_rule(wishes: Wishes, machine: Machine, folder: Path | None) -> Sizes:
     )
 
 
+def fitted(sizes: Sizes, wishes: Wishes, machine: Machine) -> Sizes:
+    """No more replicas than there is memory for now, unless somebody wished for them."""
+    if wishes.replicas or machine.cards:
+        return sizes
+    return msgspec.structs.replace(sizes, replicas=min(sizes.replicas, fitting(machine, sizes.replica_bytes)))
+
+
 def expected_bytes(folder: Path | None) -> int:
     """Memory of one host, by the size of the model's file: halved as int8, and as much again for what passes through it."""
     file = None if folder is None else folder / "model.bin"
