@@ -11,13 +11,15 @@ import importlib
 import logging
 import mmap
 import os
+import queue
 import resource
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -49,11 +51,22 @@ def main() -> None:
     spec = msgspec.json.decode(sys.stdin.buffer.read(), type=Spec)
     os.nice(spec.nice)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    slab = _attach(int(sys.argv[3]), spec.max_samples)
+    slab = _attach(int(sys.argv[3]), spec.slab_bytes)
     model = _load(spec)
     # what is loaded stays: it is not looked at by every collection
     gc.freeze()
-    Host(connection, slab, model).serve(spec.max_batch)
+    Host(connection, slab, model).serve(spec)
+
+
+class Work:
+    """A batch, and what the model made of its audio; `spoilt`: it raised an error."""
+
+    def __init__(self, batch: Batch, windows: list[Samples], since_s: float) -> None:
+        self.batch = batch
+        self.windows = windows
+        self.since_s = since_s
+        self.prepared: Any = None
+        self.spoilt = False
 
 
 class Host:
@@ -65,34 +78,51 @@ class Host:
         self._model = model
         self._sending = threading.Lock()
 
-    def serve(self, max_batch: int) -> None:
-        self._send(Hello(os.getpid(), self._model.name, max_batch))
+    def serve(self, spec: Spec) -> None:
+        self._send(Hello(os.getpid(), self._model.name, spec.max_batch))
         threading.Thread(target=self._ping, daemon=True).start()
-        while (batch := next_batch(self._connection)) is not None:
-            began_s = time.monotonic()
-            answers = self._answers(batch)
-            self._send(Done(batch.id, answers, time.monotonic() - began_s, _rss_bytes()))
+        ended_s = 0.0
+        for work in _in_a_thread(self._works()) if spec.ahead else self._works():
+            answers = self._answers(work)
+            # it was busy since it had this work, or was done with the one before
+            began_s, ended_s = max(work.since_s, ended_s), time.monotonic()
+            self._send(Done(work.batch.id, answers, ended_s - began_s, _rss_bytes()))
 
-    def _answers(self, batch: Batch) -> tuple[Answer, ...]:
-        windows = [self._slab[ref.start : ref.start + ref.size] for ref in batch.windows]
+    def _works(self) -> Iterator[Work]:
+        """What is to be heard, prepared."""
+        while (batch := next_batch(self._connection)) is not None:
+            windows = [self._slab[ref.start : ref.start + ref.size] for ref in batch.windows]
+            work = Work(batch, windows, time.monotonic())
+            try:
+                work.prepared = self._model.prepare(windows)
+            except Exception as wrong:  # noqa: BLE001 - a model may raise anything; the windows that do it are found alone
+                _log.warning("a batch of %d was not prepared: %s", len(windows), type(wrong).__name__)
+                work.spoilt = True
+            yield work
+
+    def _answers(self, work: Work) -> tuple[Answer, ...]:
         try:
-            return self._ask(windows, batch.ask)
-        except Exception as wrong:  # noqa: BLE001 - a model may raise anything; the windows that do it are found alone
-            _log.warning("a batch of %d failed: %s", len(windows), type(wrong).__name__)
-        return tuple(self._alone(window, batch.ask) for window in windows)
+            if not work.spoilt:
+                return self._ask(work.prepared, work.batch.ask, len(work.windows))
+        except Exception as wrong:  # noqa: BLE001 - see above
+            _log.warning("a batch of %d failed: %s", len(work.windows), type(wrong).__name__)
+        return tuple(self._alone(window, work.batch.ask) for window in work.windows)
 
     def _alone(self, window: Samples, ask: Ask) -> Answer:
         try:
-            return self._ask([window], ask)[0]
+            return self._ask(self._model.prepare([window]), ask, 1)[0]
         except Exception as wrong:  # noqa: BLE001 - see above
             _log.warning("a window failed: %s", type(wrong).__name__)
             return Answer(failed=True)
 
-    def _ask(self, windows: list[Samples], ask: Ask) -> tuple[Answer, ...]:
-        prepared = self._model.prepare(windows)
+    def _ask(self, prepared: Any, ask: Ask, windows: int) -> tuple[Answer, ...]:
         if ask.detect:
-            return tuple(Answer(languages=languages) for languages in self._model.detect(prepared))
-        return tuple(Answer(heard=heard) for heard in self._model.transcribe(prepared, ask.options))
+            answers = tuple(Answer(languages=languages) for languages in self._model.detect(prepared))
+        else:
+            answers = tuple(Answer(heard=heard) for heard in self._model.transcribe(prepared, ask.options))
+        if len(answers) != windows:
+            raise ValueError
+        return answers
 
     def _ping(self) -> None:
         while True:
@@ -117,8 +147,24 @@ def _die_with(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _attach(slab_fd: int, samples: int) -> Slab:
-    memory = mmap.mmap(slab_fd, samples * 4, prot=mmap.PROT_READ)
+def _in_a_thread(works: Iterator[Work]) -> Iterator[Work]:
+    """The same, each made while the one before is heard."""
+    made: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+
+    def make() -> None:
+        try:
+            for work in works:
+                made.put(work)
+        finally:
+            made.put(None)
+
+    threading.Thread(target=make, daemon=True).start()
+    while (work := made.get()) is not None:
+        yield work
+
+
+def _attach(slab_fd: int, size: int) -> Slab:
+    memory = mmap.mmap(slab_fd, size, prot=mmap.PROT_READ)
     os.close(slab_fd)
     return np.frombuffer(memory, np.float32)
 

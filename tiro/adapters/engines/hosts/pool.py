@@ -6,13 +6,17 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from tiro.adapters.engines.hosts.batcher import Batcher, Waiting
-from tiro.adapters.engines.hosts.host import Host, HostDied, HostLimits
-from tiro.adapters.engines.hosts.protocol import Answer, Ask, Spec
+from tiro.adapters.engines.hosts.host import HostLimits
+from tiro.adapters.engines.hosts.protocol import Answer, Ask, Done, Spec
+from tiro.adapters.engines.hosts.seat import Seat
 from tiro.model.errors import Permanent, TiroError, Transient, frames_of
+from tiro.model.media import SAMPLE_RATE_HZ
 from tiro.ports import Samples, Urgency
 
 _log = logging.getLogger(__name__)
@@ -38,22 +42,46 @@ class Killers:
         return Permanent(_CRASH) if before else Transient(_CRASH)
 
 
+class Figures(msgspec.Struct, frozen=True):
+    """What a pool has done since it was made. `busy_s`: the seconds in which its hosts had a batch, all together."""
+
+    busy_s: float = 0.0
+    audio_s: float = 0.0
+    windows: int = 0
+    batches: int = 0
+    deaths: int = 0
+    recyclings: int = 0
+
+
+class Flight:
+    """A batch that a host is given, and its answers to come."""
+
+    def __init__(self, batch: list[Waiting]) -> None:
+        self.batch = batch
+        self.done: asyncio.Future[Done | None]
+
+
 class Pool:
     """Answers windows with one host per spec. A host's death costs the others nothing; only a window that kills alone fails."""
 
     def __init__(self, specs: Sequence[Spec], limits: HostLimits) -> None:
-        self._specs = specs
-        self._limits = limits
         self._killers = Killers()
         smallest = min(specs, key=lambda spec: spec.max_batch)
         self._batcher = Batcher(smallest.max_samples, smallest.max_windows)
-        self._hosts: dict[int, Host] = {}
+        self._seats = [Seat(spec, limits) for spec in specs]
+        self._figures = Figures()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def pids(self) -> list[int]:
         """The hosts that live."""
-        return [host.pid for host in self._hosts.values()]
+        return [seat.pid for seat in self._seats if seat.pid is not None]
+
+    def figures(self) -> Figures:
+        """Until now."""
+        deaths = sum(seat.deaths for seat in self._seats)
+        recyclings = sum(seat.recyclings for seat in self._seats)
+        return msgspec.structs.replace(self._figures, deaths=deaths, recyclings=recyclings)
 
     async def start(self) -> None:
         """All hosts have loaded. Raises Permanent `engine_unavailable`, and then none is left behind."""
@@ -61,12 +89,12 @@ class Pool:
             return
         try:
             async with asyncio.TaskGroup() as loading:
-                for index in range(len(self._specs)):
-                    loading.create_task(self._host(index))
+                for seat in self._seats:
+                    loading.create_task(seat.host())
         except* TiroError as failed:
             await self.stop()
             raise next(error for error in failed.exceptions if isinstance(error, TiroError)) from None
-        self._tasks = [asyncio.create_task(self._serve(index)) for index in range(len(self._specs))]
+        self._tasks = [asyncio.create_task(self._serve(seat)) for seat in self._seats]
 
     async def ask(self, windows: Sequence[Samples], ask: Ask, urgency: Urgency) -> list[Answer]:
         """One answer per window. Cancelled, the windows that wait are dropped; those in a running batch are finished and forgotten."""
@@ -77,6 +105,7 @@ class Pool:
             return [await one.answer for one in waiting]
         finally:
             for one in waiting:
+                self._batcher.drop(one)
                 one.answer.cancel()
                 if one.answer.done() and not one.answer.cancelled():
                     # its error was seen, or belongs to a call that failed with another one
@@ -91,58 +120,79 @@ class Pool:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._batcher.fail_all(Transient("engine_stopped"))
-        hosts, self._hosts = list(self._hosts.values()), {}
-        await asyncio.gather(*(host.end() for host in hosts))
+        await asyncio.gather(*(seat.end() for seat in self._seats))
 
-    async def _serve(self, index: int) -> None:
+    async def _serve(self, seat: Seat) -> None:
+        flights: deque[Flight] = deque()
         while True:
-            batch = await self._batcher.take()
             try:
-                await self._answer(index, batch)
+                await self._step(seat, flights)
             except (TiroError, OSError) as error:
                 # it has run before, with all its hosts: what keeps one from coming back may pass
-                _log.warning("model host %d does not come back: %s", index, type(error).__name__)
-                self._fail(batch, Transient("engine_unavailable"))
+                _log.warning("a model host does not come back: %s", type(error).__name__)
+                await self._give_up(seat, flights, Transient("engine_unavailable"))
             except Exception as error:  # noqa: BLE001 - with nobody serving, all later windows would wait for ever
-                _log.error("%s: a batch of %d failed\n%s", type(error).__name__, len(batch), frames_of(error))
-                self._fail(batch, Transient("engine_error"))
+                _log.error("%s: %d batches failed\n%s", type(error).__name__, len(flights), frames_of(error))
+                await self._give_up(seat, flights, Transient("engine_error"))
             except BaseException:
-                self._fail(batch, Transient("engine_stopped"))
+                self._fail(flights, Transient("engine_stopped"))
                 raise
 
-    async def _answer(self, index: int, batch: list[Waiting]) -> None:
-        try:
-            await self._run(index, batch)
-        except HostDied:
-            _log.warning("model host %d died with a batch of %d; its windows run alone", index, len(batch))
-            for waiting in batch:
-                await self._run_alone(index, waiting)
+    async def _step(self, seat: Seat, flights: deque[Flight]) -> None:
+        """An idle host gets a batch, a busy one another where it takes one ahead; then the older one is waited for."""
+        if not flights:
+            await seat.renew()
+            flights.append(Flight(await self._batcher.take()))
+            # what follows a grown one may have loaded meanwhile
+            await seat.renew()
+            await self._send(seat, flights[0])
+        if len(flights) < seat.depth and not seat.due and (batch := await self._batcher.take_ahead(flights[0].done)):
+            flights.append(Flight(batch))
+            await self._send(seat, flights[-1])
+        done = await flights[0].done
+        if done is None:
+            await self._run_all_alone(seat, flights)
+        else:
+            self._settle(flights.popleft().batch, done)
 
-    async def _run_alone(self, index: int, waiting: Waiting) -> None:
-        if not waiting.wanted:
-            return
-        try:
-            await self._run(index, [waiting])
-        except HostDied:
-            self._fail([waiting], self._killers.verdict(waiting.window))
+    async def _run_all_alone(self, seat: Seat, flights: deque[Flight]) -> None:
+        windows = [waiting for flight in flights for waiting in flight.batch]
+        _log.warning("a model host died with %d windows; they run alone", len(windows))
+        for waiting in windows:
+            if waiting.wanted:
+                alone = Flight([waiting])
+                await self._send(seat, alone)
+                done = await alone.done
+                if done is None:
+                    waiting.answer.set_exception(self._killers.verdict(waiting.window))
+                else:
+                    self._settle([waiting], done)
+        flights.clear()
 
-    async def _run(self, index: int, batch: list[Waiting]) -> None:
-        host = await self._host(index)
-        try:
-            answers = await host.run([waiting.window for waiting in batch], batch[0].ask)
-        except HostDied:
-            del self._hosts[index]
-            raise
-        for waiting, answer in zip(batch, answers, strict=True):
+    async def _send(self, seat: Seat, flight: Flight) -> None:
+        host = await seat.host()
+        flight.done = await host.send([waiting.window for waiting in flight.batch], flight.batch[0].ask)
+
+    def _settle(self, batch: list[Waiting], done: Done) -> None:
+        for waiting, answer in zip(batch, done.answers, strict=True):
             if waiting.wanted:
                 waiting.answer.set_result(answer)
+        now = self._figures
+        self._figures = Figures(
+            busy_s=now.busy_s + done.compute_s,
+            audio_s=now.audio_s + sum(waiting.size for waiting in batch) / SAMPLE_RATE_HZ,
+            windows=now.windows + len(batch),
+            batches=now.batches + 1,
+        )
 
-    async def _host(self, index: int) -> Host:
-        if index not in self._hosts:
-            self._hosts[index] = await Host.spawn(self._specs[index], self._limits)
-        return self._hosts[index]
+    async def _give_up(self, seat: Seat, flights: deque[Flight], error: TiroError) -> None:
+        """These batches fail, and a host that may still have one of them goes."""
+        self._fail(flights, error)
+        flights.clear()
+        await seat.end()
 
-    def _fail(self, batch: list[Waiting], error: TiroError) -> None:
-        for waiting in batch:
-            if waiting.wanted:
-                waiting.answer.set_exception(error)
+    def _fail(self, flights: Iterable[Flight], error: TiroError) -> None:
+        for flight in flights:
+            for waiting in flight.batch:
+                if waiting.wanted:
+                    waiting.answer.set_exception(error)

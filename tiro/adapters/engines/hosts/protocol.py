@@ -31,13 +31,16 @@ _LARGEST = 64 * 1024 * 1024
 class Spec(msgspec.Struct, frozen=True):
     """What a host is to load: `loader` is `module:function`, called with `config`; it gives a Model.
 
-    `max_batch`: passes whose audio it takes at once.
+    `max_batch`: passes whose audio it takes at once. `ahead`: it prepares the next batch while it hears one, for which it needs more
+    than one core. `beside`: there is room for a second one of its kind for a while; on a card that it fills there is none.
     """
 
     loader: str
     config: dict[str, Any]
     max_batch: int
     nice: int = 10
+    ahead: bool = False
+    beside: bool = True
 
     @property
     def max_samples(self) -> int:
@@ -48,6 +51,15 @@ class Spec(msgspec.Struct, frozen=True):
     def max_windows(self) -> int:
         """The windows of a batch."""
         return self.max_batch * WINDOWS_A_PASS
+
+    @property
+    def parts(self) -> int:
+        """Batches that lie in its slab at once."""
+        return 2 if self.ahead else 1
+
+    @property
+    def slab_bytes(self) -> int:
+        return 4 * self.parts * self.max_samples
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -73,7 +85,7 @@ class WindowRef(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True, tag="batch"):
-    """Work. The host is killed when it has not answered `deadline_s` after it was sent."""
+    """Work. The host is killed when it has not answered `deadline_s` after it could begin."""
 
     id: int
     deadline_s: float

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 
 from tiro.adapters.engines.abilities import Abilities
 from tiro.adapters.engines.hosts.host import HostLimits
-from tiro.adapters.engines.hosts.pool import Pool
+from tiro.adapters.engines.hosts.pool import Figures, Pool
 from tiro.adapters.engines.hosts.protocol import Answer, Ask, Spec
 from tiro.model.errors import Transient
 from tiro.model.speech import EngineOptions, Heard, Task
 from tiro.ports import Samples, Urgency
 
+_log = logging.getLogger(__name__)
 _LEAST_MEMORY_BYTES = 4 * 1024**3
 _SHARE_OF_MEMORY = 0.8
 
@@ -25,13 +27,13 @@ class ResidentEngine:
         self.id = abilities.id
         self.model = abilities.model
         self.max_window_s = abilities.max_window_s
-        self.windows_in_flight = sum(spec.max_batch for spec in specs)
+        self.windows_in_flight = sum(spec.max_batch * spec.parts for spec in specs)
         self.pool = Pool(specs, limits or HostLimits(memory_bytes=fair_memory_bytes(len(specs))))
 
     def settle(self, specs: Sequence[Spec], limits: HostLimits, window_s: float) -> None:
         """Before it starts: other hosts, and other windows, than it was made with."""
         self.max_window_s = min(window_s, self._abilities.max_window_s)
-        self.windows_in_flight = sum(spec.max_batch for spec in specs)
+        self.windows_in_flight = sum(spec.max_batch * spec.parts for spec in specs)
         self.pool = Pool(specs, limits)
 
     def supports(self, language: str | None, task: Task) -> bool:
@@ -41,7 +43,15 @@ class ResidentEngine:
         await self.pool.start()
 
     async def stop(self) -> None:
+        """End the hosts, and say in the log what they did."""
+        ran = bool(self.pool.pids)
         await self.pool.stop()
+        if ran:
+            _log.info("%s: %s", self.id, self.pool.figures())
+
+    def figures(self) -> Figures:
+        """What its hosts have done so far."""
+        return self.pool.figures()
 
     async def transcribe(self, windows: Sequence[Samples], options: EngineOptions, urgency: Urgency) -> list[Heard]:
         answers = await self.pool.ask(windows, Ask(options), urgency)
