@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -47,6 +47,15 @@ def server(folder: Path, **changes: str) -> Iterator[tuple[dict[str, Any], int]]
 def with_whisper(model: Path) -> dict[str, str]:
     """Changes that make a server hear with this model; voices are not asked for."""
     return {"TIRO_ENGINES": "faster_whisper", "TIRO_WHISPER_MODEL": str(model), "TIRO_DIARIZER": "acoustic"}
+
+
+@contextlib.asynccontextmanager
+async def hearing_up(folder: Path, model: Path) -> AsyncIterator[tuple[Owner, int]]:
+    """A `tiro up` that hears with this model, its owner and its process id. What it is to be told besides stands in BENCH_SET."""
+    told = dict(piece.split("=", 1) for piece in os.environ.get("BENCH_SET", "").split())
+    with server(folder, **{**with_whisper(model), **told}) as (said, pid):
+        async with Owner(said["api"], said["key"]) as owner:
+            yield owner, pid
 
 
 class Owner:

@@ -11,8 +11,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import jiwer
+
 from bench.weighing import tree, weighing
 
+TEMPORAL = "Temporal"
+_KINDS = {
+    "start-dev": TEMPORAL,
+    "engines.hosts.main": "model hosts",
+    "media.decoder_child": "decoder",
+    "diarizers.child": "voices",
+    "worker.py": "worker",
+    "commands.serve": "API",
+}
+"""What a command line holds -> kind of process."""
 _TICKS_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -25,6 +37,8 @@ class Cost:
     peak_mib: float = 0.0
     words: Sequence[str] = ()
     """What came out, where parity is to be shown."""
+    shares: dict[str, float] = field(default_factory=dict)
+    """CPU seconds by kind of process; here the Temporal server has its share, too."""
 
 
 @dataclass
@@ -48,9 +62,11 @@ def costing(root: int) -> Iterator[Cost]:
     """Costs the tree of processes below (and with) `root` from here to the end of the block."""
     cost = Cost()
     with weighing(root) as weighed:
-        cpu_s, began_s = _cpu_s(root), time.perf_counter()
+        before, began_s = cpu_by_kind(root), time.perf_counter()
         yield cost
-        cost.wall_s, cost.cpu_s = time.perf_counter() - began_s, _cpu_s(root) - cpu_s
+        cost.wall_s = time.perf_counter() - began_s
+        cost.shares = {kind: spent_s - before.get(kind, 0.0) for kind, spent_s in cpu_by_kind(root).items()}
+    cost.cpu_s = sum(spent_s for kind, spent_s in cost.shares.items() if kind != TEMPORAL)
     cost.peak_mib = weighed.peak_mib
 
 
@@ -86,25 +102,35 @@ def medians(costs: Sequence[Cost]) -> str:
 
 def word_errors(said: Sequence[str], truth: Sequence[str]) -> float:
     """Word error rate, 0..: least insertions, deletions and replacements, per word of the truth."""
-    row = list(range(len(truth) + 1))
-    for number, word in enumerate(said, 1):
-        before, row[0] = row[0], number
-        for column, wanted in enumerate(truth, 1):
-            before, row[column] = row[column], min(before + (word != wanted), row[column] + 1, row[column - 1] + 1)
-    return row[-1] / max(1, len(truth))
+    return float(jiwer.wer(" ".join(truth), " ".join(said))) if truth else float(len(said))
 
 
 def _said(cost: Cost) -> str:
     return f"{cost.wall_s:.2f} s ({cost.cpu_s:.1f} CPU s, {cost.peak_mib:.0f} MiB)"
 
 
-def _cpu_s(root: int) -> float:
-    """User and system time of the tree, and of its children that have ended."""
-    ticks = 0
-    for pid in tree(root):
+def cpu_by_kind(root: int) -> dict[str, float]:
+    """User and system seconds of the tree so far, and of its children that have ended, by kind of process."""
+    spent: dict[str, float] = {}
+    for pid in tree(root, temporal=True):
         try:
-            fields = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+            place = Path("/proc") / str(pid)
+            fields = (place / "stat").read_text().rpartition(")")[2].split()
+            kind = _kind(pid, root, (place / "cmdline").read_bytes().decode(errors="replace"))
         except OSError:
             continue
-        ticks += sum(int(one) for one in fields[11:15])
-    return ticks * _TICKS_S
+        ticks = sum(int(one) for one in fields[11:15])
+        spent[kind] = spent.get(kind, 0.0) + ticks * _TICKS_S
+    return spent
+
+
+def _kind(pid: int, root: int, command: str) -> str:
+    return next((kind for sign, kind in _KINDS.items() if sign in command), "main" if pid == root else "others")
+
+
+def shares(costs: Sequence[Cost]) -> str:
+    """Who spent the CPU seconds, in the middle of several runs."""
+    kinds = {kind for cost in costs for kind in cost.shares}
+    middle = {kind: statistics.median(cost.shares.get(kind, 0.0) for cost in costs) for kind in kinds}
+    said = (f"{kind} {spent_s:.1f}" for kind, spent_s in sorted(middle.items(), key=lambda one: -one[1]))
+    return f"CPU s by process: {', '.join(said)}"

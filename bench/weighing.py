@@ -46,8 +46,8 @@ def weighing(root: int) -> Iterator[Weighed]:
         looking.join()
 
 
-def tree(root: int) -> Iterator[int]:
-    """The process and all below it, without the Temporal server."""
+def tree(root: int, *, temporal: bool = False) -> Iterator[int]:
+    """The process and all below it, without the Temporal server unless it is asked for."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -57,7 +57,7 @@ def tree(root: int) -> Iterator[int]:
         above = pid
         while above > 1 and above != root:
             above = parents.get(above, 0)
-        if above == root and not _is_temporal(pid):
+        if above == root and (temporal or not _is_temporal(pid)):
             yield pid
 
 
