@@ -53,14 +53,16 @@ async def test_the_same_account_twice_is_a_conflict(records: SqlRecords) -> None
         await given(records, account())
 
 
-async def test_a_key_is_found_by_its_digest_and_its_id(records: SqlRecords) -> None:
+async def test_a_key_is_found_with_its_account_by_its_digest_and_its_id(records: SqlRecords) -> None:
     await given(records, account(), account("acct_2"))
     other = msgspec.structs.replace(KEY, key_id="key_2", account_id="acct_2", sha256="cd" * 32)
     await within(records, lambda tx: tx.accounts.add_key(KEY))
     await within(records, lambda tx: tx.accounts.add_key(other))
     async with records.begin() as tx:
-        assert await tx.accounts.key_by_sha256("ab" * 32) == KEY
-        assert await tx.accounts.key_by_sha256("ef" * 32) is None
+        assert await tx.accounts.holder("ab" * 32) == (KEY, account())
+        assert await tx.accounts.holder("ef" * 32) is None
+        assert await tx.accounts.holder_by_id("key_2") == (other, account("acct_2"))
+        assert await tx.accounts.holder_by_id("key_9") is None
         assert await tx.accounts.key("key_2") == other
         assert await tx.accounts.keys("acct_2") == [other]
         assert await tx.accounts.keys() == [KEY, other]
@@ -117,7 +119,7 @@ async def test_text_that_cannot_be_stored_is_invalid(records: SqlRecords, text: 
         with pytest.raises(Invalid):
             await given(records, noun)
     with pytest.raises(Invalid):
-        await within(records, lambda tx: tx.accounts.key_by_sha256(text))
+        await within(records, lambda tx: tx.accounts.holder(text))
     await given(records, account())
 
 

@@ -21,13 +21,16 @@ import pytest
 
 _SETTINGS = {
     "listen_addresses": "",
+    "max_connections": "120",
+    "shared_buffers": "32MB",
+}
+_FORGETFUL = {
+    "autovacuum": "off",
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "off",
-    "max_connections": "120",
-    "shared_buffers": "32MB",
-    "autovacuum": "off",
 }
+"""A test's server need not survive the machine."""
 
 
 class PostgresMissing(Exception):
@@ -73,8 +76,11 @@ def binaries() -> Path:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
-    """Start a server, wait until it answers, and end it. As root its binaries run as another user, since they refuse root."""
+def running_postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
+    """Start a server, wait until it answers, and end it. As root its binaries run as another user, since they refuse root.
+
+    `durable`: a commit is on the disk, as anywhere but in a test.
+    """
     bin_folder = binaries()
     user = _unprivileged()
     # not below pytest's folders: those are closed to other users, and a socket's path must be short
@@ -85,7 +91,8 @@ def running_postgres() -> Iterator[PostgresServer]:
         data = folder / "data"
         initdb = [bin_folder / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
         subprocess.run([*_as(user), *initdb], check=True, capture_output=True, timeout=120, cwd=folder)
-        settings = [f"-c{name}={value}" for name, value in {**_SETTINGS, "unix_socket_directories": folder}.items()]
+        wanted = {**_SETTINGS, **({} if durable else _FORGETFUL), "unix_socket_directories": folder}
+        settings = [f"-c{name}={value}" for name, value in wanted.items()]
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(
                 [*_as(user), bin_folder / "postgres", "-D", data, *settings], stdout=log, stderr=log, cwd=folder

@@ -90,6 +90,8 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
     source: Source
     webhook_url: str | None = None
     accept_overage: bool = False
+    brought: bool = True
+    """Whether an upload may have been begun for it; what came as JSON alone never had one."""
     known_duration_s: float | None = None
     """From a probe of the bytes at hand; held at once. None: not known, held after ingest."""
     priority: int = 3

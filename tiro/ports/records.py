@@ -36,8 +36,15 @@ class Accounts(Protocol):
         ...
 
     async def add_key(self, key: ApiKey) -> None: ...
-    async def key_by_sha256(self, sha256: str) -> ApiKey | None: ...
     async def key(self, key_id: str) -> ApiKey | None: ...
+    async def holder(self, sha256: str) -> tuple[ApiKey, Account] | None:
+        """The key of this digest and whose it is, revoked or suspended or not."""
+        ...
+
+    async def holder_by_id(self, key_id: str) -> tuple[ApiKey, Account] | None:
+        """The same by the key's id."""
+        ...
+
     async def keys(self, account_id: str | None = None) -> list[ApiKey]: ...
     async def touch_key(self, key_id: str, at: datetime) -> None: ...
     async def revoke_key(self, key_id: str, at: datetime) -> bool:
@@ -51,8 +58,11 @@ class Accounts(Protocol):
 class Jobs(Protocol):
     """Job rows and the orders that Temporal must be given. Every change of state is conditional on the state before."""
 
-    async def add(self, job: Job) -> None:
-        """A new row, `queued`, or a file of a batch. Unless it is `awaiting`, all has come in: its upload ends."""
+    async def add(self, job: Job, *, brought: bool = True) -> None:
+        """A new row, `queued`, or a file of a batch. Unless it is `awaiting`, all has come in: its upload ends.
+
+        `brought` False: no upload was begun for it.
+        """
         ...
 
     async def get(self, job_id: str, account_id: str | None = None) -> Job | None:
@@ -312,6 +322,10 @@ class Records(Protocol):
 
     def begin(self) -> AbstractAsyncContextManager[Transaction]:
         """Commits when left normally, rolls back on any exception. Raises Transient `database_unavailable`."""
+        ...
+
+    def look(self) -> AbstractAsyncContextManager[Transaction]:
+        """For questions alone, each by itself: nothing that is changed in it is one with anything else. Raises as `begin`."""
         ...
 
     async def now(self) -> datetime:

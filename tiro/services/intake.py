@@ -130,7 +130,7 @@ class Intake:
             await self._billing.admit(tx, account, job, known_s=request.known_duration_s)
             if job.awaiting:
                 await self._refuse_uploads(tx, account)
-            await tx.jobs.add(job)
+            await tx.jobs.add(job, brought=request.brought)
             if job.awaiting:
                 # what nobody brings within a day is given up
                 await tx.jobs.begin_upload(job.job_id, job.account_id, job.created_at)

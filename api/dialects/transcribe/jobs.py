@@ -146,7 +146,8 @@ class JobRoutes:
         intake = self._house.intake
         if asked.url is not None:
             await intake.check_source_url(asked.url)
-            return await intake.submit(self._request(asked, account, source=intake.seal_url(asked.url)), once), []
+            request = self._request(asked, account, source=intake.seal_url(asked.url), brought=False)
+            return await intake.submit(request, once), []
         job, how = await self._house.uploads.open_single(self._request(asked, account, source=asked.awaited))
         return job, [answers.file_upload(asked.file_reference, asked.name, how)]
 

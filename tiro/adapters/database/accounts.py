@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, func, insert, select, update
 
 from tiro.adapters.database.rows import Rows, read, write
 from tiro.adapters.database.tables import accounts, api_keys, webhook_secrets
 from tiro.model.account import Account, ApiKey
 from tiro.model.hook import WebhookSecrets
+
+_ACCOUNT = select(accounts).where(accounts.c.account_id == bindparam("account_id"))
+_HOLDER = select(accounts, *(column.label(f"key_{column.name}") for column in api_keys.c)).where(
+    accounts.c.account_id == api_keys.c.account_id
+)
+_HOLDER_BY_SHA256 = _HOLDER.where(api_keys.c.sha256 == bindparam("sha256"))
+_HOLDER_BY_ID = _HOLDER.where(api_keys.c.key_id == bindparam("key_id"))
 
 
 class SqlAccounts:
@@ -22,7 +29,7 @@ class SqlAccounts:
         await self._rows.run(insert(accounts), write(account))
 
     async def get(self, account_id: str) -> Account | None:
-        row = await self._rows.one(select(accounts).where(accounts.c.account_id == account_id))
+        row = await self._rows.one(_ACCOUNT, {"account_id": account_id})
         return None if row is None else read(Account, row)
 
     async def all(self) -> list[Account]:
@@ -41,13 +48,15 @@ class SqlAccounts:
     async def add_key(self, key: ApiKey) -> None:
         await self._rows.run(insert(api_keys), write(key))
 
-    async def key_by_sha256(self, sha256: str) -> ApiKey | None:
-        row = await self._rows.one(select(api_keys).where(api_keys.c.sha256 == sha256))
-        return None if row is None else read(ApiKey, row)
-
     async def key(self, key_id: str) -> ApiKey | None:
         row = await self._rows.one(select(api_keys).where(api_keys.c.key_id == key_id))
         return None if row is None else read(ApiKey, row)
+
+    async def holder(self, sha256: str) -> tuple[ApiKey, Account] | None:
+        return _held(await self._rows.one(_HOLDER_BY_SHA256, {"sha256": sha256}))
+
+    async def holder_by_id(self, key_id: str) -> tuple[ApiKey, Account] | None:
+        return _held(await self._rows.one(_HOLDER_BY_ID, {"key_id": key_id}))
 
     async def keys(self, account_id: str | None = None) -> list[ApiKey]:
         query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id)
@@ -73,3 +82,7 @@ class SqlAccounts:
             await self._rows.run(
                 update(webhook_secrets).where(webhook_secrets.c.account_id == account_id).values(values)
             )
+
+
+def _held(row: RowMapping | None) -> tuple[ApiKey, Account] | None:
+    return None if row is None else (read(ApiKey, row, "key_"), read(Account, row))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
@@ -11,6 +12,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
 from tiro.model.errors import Invalid
 
+LOOKING = "tiro_looking"
 _BUSY_MS = 10_000
 _PRAGMAS = (
     f"PRAGMA busy_timeout={_BUSY_MS}",
@@ -27,10 +29,18 @@ _POSTGRES_ARGS: dict[str, Any] = {
     "tcp_user_timeout": 25_000,
     "application_name": "tiro",
 }
+_CONNECTIONS = 20
 _OPTIONS: dict[str, Any] = {
     # values hold sealed addresses and secrets: never in an error text
     "hide_parameters": True,
 }
+
+
+def looking(engine: AsyncEngine) -> AsyncEngine:
+    """The same connections for statements that each stand alone: nothing is begun before them, and nothing is to be committed."""
+    if is_sqlite(engine.url):
+        return engine.execution_options(**{LOOKING: True})
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def parse(url: str) -> URL:
@@ -74,15 +84,12 @@ def async_engine(url: URL) -> AsyncEngine:
             _prepare_sqlite(engine.sync_engine)
             _roll_back_what_is_cancelled(engine.sync_engine)
             return engine
-        return create_async_engine(
-            url,
-            connect_args=_POSTGRES_ARGS,
-            pool_size=10,
-            max_overflow=10,
-            pool_timeout=10,
-            pool_pre_ping=True,
-            **_OPTIONS,
+        # all of them kept: one beyond the pool's size would be opened for one transaction, which costs more than the transaction
+        engine = create_async_engine(
+            url, connect_args=_POSTGRES_ARGS, pool_size=_CONNECTIONS, max_overflow=0, pool_timeout=10, **_OPTIONS
         )
+        _replace_what_was_ended(engine.sync_engine)
+        return engine
     except ModuleNotFoundError:
         raise _driver_missing() from None
 
@@ -111,7 +118,19 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if not connection.get_execution_options().get(LOOKING):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _replace_what_was_ended(engine: Engine) -> None:
+    """A server that went away has said so: what lies unread on an idle connection is its end. That is seen without asking anybody."""
+
+    @event.listens_for(engine, "checkout")
+    def check(connection: Any, _record: Any, _proxy: Any) -> None:
+        poll = select.poll()
+        poll.register(connection.driver_connection.fileno(), select.POLLIN)
+        if poll.poll(0):
+            raise exc.InvalidatePoolError("The server has ended this connection.")
 
 
 def _roll_back_what_is_cancelled(engine: Engine) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, literal, or_, select, update
 
 from tiro.adapters.database import admission, ahead
 from tiro.adapters.database.columns import Moment
@@ -22,6 +22,10 @@ _OPEN = jobs.c.state.in_(("queued", "processing"))
 _LATE_WRITERS = timedelta(minutes=10)
 """How long after the tombstone an attempt that lost its heartbeat may still write; a client with addresses may for longer."""
 
+_INSERT = insert(jobs)
+_JOB = select(jobs).where(jobs.c.job_id == bindparam("job_id"))
+_JOB_OF = _JOB.where(jobs.c.account_id == bindparam("account_id"), jobs.c.deleted_at.is_(None))
+
 
 class SqlJobs:
     """The `Jobs` port inside one transaction."""
@@ -29,9 +33,9 @@ class SqlJobs:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
 
-    async def add(self, job: Job) -> None:
-        await self._rows.run(insert(jobs), write(job))
-        if not job.awaiting:
+    async def add(self, job: Job, *, brought: bool = True) -> None:
+        await self._rows.run(_INSERT, write(job))
+        if brought and not job.awaiting:
             await self.drop_upload(job.job_id)
 
     async def arrive(self, job_id: str, source: Source, now: datetime) -> Job | None:
@@ -43,10 +47,8 @@ class SqlJobs:
         return read(Job, row)
 
     async def get(self, job_id: str, account_id: str | None = None) -> Job | None:
-        query = select(jobs).where(jobs.c.job_id == job_id)
-        if account_id is not None:
-            query = query.where(jobs.c.account_id == account_id, jobs.c.deleted_at.is_(None))
-        row = await self._rows.one(query)
+        query = _JOB if account_id is None else _JOB_OF
+        row = await self._rows.one(query, {"job_id": job_id, "account_id": account_id})
         return None if row is None else read(Job, row)
 
     async def lock(self, job_id: str) -> Job | None:

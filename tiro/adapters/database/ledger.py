@@ -10,13 +10,17 @@ import math
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, delete, insert, select, update
 
 from tiro.adapters.database.rows import Rows, read, write
 from tiro.adapters.database.tables import ledger_entries as entries
 from tiro.adapters.database.tables import month_balances as balances
 from tiro.model.errors import Conflict, QuotaExceeded, Transient
 from tiro.model.ledger import Charge, Entry, EntryKind, HoldTerms, Usage, overage_cost_micros, split
+
+_BALANCE = select(balances).where(
+    balances.c.account_id == bindparam("account_id"), balances.c.month == bindparam("month")
+)
 
 
 class SqlLedger:
@@ -90,7 +94,7 @@ class SqlLedger:
         await self._settle(entry, _close(entry, "release", entry.included_s, entry.overage_s, 0, now))
 
     async def usage(self, account_id: str, month: str) -> Usage:
-        row = await self._rows.one(select(balances).where(_at(account_id, month)))
+        row = await self._rows.one(_BALANCE, {"account_id": account_id, "month": month})
         return Usage(month, 0, 0, 0, 0, 0) if row is None else read(Usage, row)
 
     async def entries(self, account_id: str, month: str | None = None) -> list[Entry]:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tiro.adapters.database.accounts import SqlAccounts
 from tiro.adapters.database.batches import SqlBatches
 from tiro.adapters.database.books import SqlBooks
-from tiro.adapters.database.connect import async_engine, is_sqlite, parse
+from tiro.adapters.database.connect import async_engine, is_sqlite, looking, parse
 from tiro.adapters.database.families import SqlFamilies
 from tiro.adapters.database.faults import translated
 from tiro.adapters.database.hooks import SqlHooks
@@ -62,6 +62,7 @@ class SqlRecords:
 
     def __init__(self, engine: AsyncEngine, clock: Clock, own_clock: bool) -> None:
         self._engine = engine
+        self._looking = looking(engine)
         self._clock = clock
         self._own_clock = own_clock
 
@@ -70,6 +71,13 @@ class SqlRecords:
         """Commits when left normally, rolls back on any exception. On SQLite do not begin one inside another: it waits for itself."""
         with translated():
             async with self._engine.begin() as connection:
+                yield SqlTransaction(Rows(connection))
+
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[Transaction]:
+        """Only questions, each answered by what is committed when it is asked: one way to the database where a transaction has three."""
+        with translated():
+            async with self._looking.connect() as connection:
                 yield SqlTransaction(Rows(connection))
 
     async def now(self) -> datetime:

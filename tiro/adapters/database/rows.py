@@ -15,9 +15,9 @@ from tiro.adapters.database.faults import translated
 Noun = TypeVar("Noun", bound=msgspec.Struct)
 
 
-def read(kind: type[Noun], row: RowMapping) -> Noun:
-    """The struct in a row; its fields are columns of the same names."""
-    return kind(**{field: row[field] for field in kind.__struct_fields__})
+def read(kind: type[Noun], row: RowMapping, prefix: str = "") -> Noun:
+    """The struct in a row; its fields are columns of the same names, behind `prefix` where several structs share it."""
+    return kind(**{field: row[prefix + field] for field in kind.__struct_fields__})
 
 
 def write(noun: msgspec.Struct) -> dict[str, Any]:
@@ -37,10 +37,10 @@ class Rows:
         with translated():
             return (await self._connection.execute(statement, values)).rowcount
 
-    async def one(self, statement: Executable) -> RowMapping | None:
-        """The only row, or None."""
+    async def one(self, statement: Executable, values: Mapping[str, Any] | None = None) -> RowMapping | None:
+        """The only row, or None. `values` as in `run`."""
         with translated():
-            return (await self._connection.execute(statement)).mappings().one_or_none()
+            return (await self._connection.execute(statement, values)).mappings().one_or_none()
 
     async def all(self, statement: Executable) -> Sequence[RowMapping]:
         """Every row."""
