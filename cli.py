@@ -7,6 +7,7 @@ import click
 from commands.accounts import accounts
 from commands.audit import audit
 from commands.batch.command import batch
+from commands.bench.command import bench
 from commands.doctor import doctor
 from commands.hooks import hooks
 from commands.jobs import jobs
@@ -18,7 +19,7 @@ from commands.up import up
 
 
 @click.group(
-    commands=[up, transcribe, batch, jobs, keys, accounts, hooks, audit, doctor, migrate, serve],
+    commands=[up, transcribe, batch, jobs, keys, accounts, hooks, audit, doctor, bench, migrate, serve],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(package_name="tiro")

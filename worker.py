@@ -1,4 +1,4 @@
-"""Entrance of a worker: `python worker.py --queue control,media,speech,voices,deliver` (any subset) serves those task queues."""
+"""Entrance of a worker: `python worker.py --queue control,fetch,media,speech,voices,deliver` (any subset) serves those task queues."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import math
 import os
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -21,8 +21,9 @@ from activities.delivery import Delivering
 from activities.faults import Faults
 from activities.files import Files
 from activities.flow import Flow
+from activities.pack_fetch import FETCHES, PackFetch
 from activities.pack_speech import PackSpeech
-from activities.packs import FETCHES, Packs
+from activities.packs import Packs
 from activities.recording import Recording
 from activities.speech import Speech
 from activities.threads import Threads
@@ -32,6 +33,7 @@ from commands.logs import set_up_logging
 from tiro.adapters.temporal.client import connect_patiently
 from tiro.adapters.temporal.names import QUEUES
 from tiro.model.errors import TiroError
+from tiro.ports import Engine
 from tiro.settings import read
 from tiro.wiring import Core, Machines, build_core
 from workflows.registry import WORKFLOWS, workflow_runner
@@ -41,10 +43,25 @@ SPANS_IN_FLIGHT = 16
 """Of one job, at scale."""
 _THREADS = 32
 """Beside one for every slot, whose station may hold it for hours: for the short looks into the store."""
-_HOLDS = {"media": FETCHES}
+_HOLDS = {"fetch": FETCHES}
 """Threads that one station may hold, where it is more than one."""
+_FETCHING = 16
+"""Stations that bring something in wait more than they work; still, some of them decode what comes."""
+_ALSO = {"media": ("fetch",)}
+"""They were one once: who was told to serve the one serves the other, so that nothing waits unserved after an upgrade."""
 _LAST_BREATH_S = 1.5
 """A process that ran a worker aborts now and then when the interpreter ends right after the last one closed."""
+
+
+def speech_slots(engines: Iterable[Engine], span_s: float) -> int:
+    """Spans enough that their windows fill what the engines hear at once twice over, and one more. Known once they have started."""
+    tasks = sum(2 * engine.windows_in_flight / max(1.0, span_s / engine.max_window_s) for engine in engines)
+    return max(2, math.ceil(tasks) + 1)
+
+
+def media_slots() -> int:
+    """Decoders wait on disks and on the net."""
+    return 2 * (os.cpu_count() or 1)
 
 
 class Workers:
@@ -53,7 +70,7 @@ class Workers:
     def __init__(self, core: Core, queues: Sequence[str], say: Callable[[str], None]) -> None:
         self._core = core
         self._say = say
-        self._queues = tuple(dict.fromkeys(queues))
+        self._queues = tuple(dict.fromkeys(one for queue in queues for one in (queue, *_ALSO.get(queue, ()))))
         self._machines = Machines(core.settings, core.house.preparer, frozenset(self._queues), say)
         self._executor: ThreadPoolExecutor | None = None
         self._workers: list[Worker] = []
@@ -119,15 +136,12 @@ class Workers:
 
     def _slots(self, queue: str) -> int:
         """Few where work is heavy: what a worker has taken in advance, nobody else can take."""
-        return {"speech": self._speech_slots(), "media": 2 * (os.cpu_count() or 1), "voices": 1}.get(queue, 32)
+        media = media_slots()
+        few = {"fetch": max(_FETCHING, media), "media": media, "speech": self._speech_slots(), "voices": 1}
+        return few.get(queue, 32)
 
     def _speech_slots(self) -> int:
-        """Spans enough that their windows fill what the engines hear at once twice over, and one more."""
-        tasks = sum(
-            2 * engine.windows_in_flight / max(1.0, self._core.settings.span_s / engine.max_window_s)
-            for engine in self._machines.engines.values()
-        )
-        return max(2, math.ceil(tasks) + 1)
+        return speech_slots(self._machines.engines.values(), self._core.settings.span_s)
 
     def _spans_in_flight(self) -> int:
         """Embedded: what keeps this machine busy. At scale nobody here knows how many workers hear."""
@@ -137,6 +151,8 @@ class Workers:
         match queue:
             case "control":
                 return self._control(threads)
+            case "fetch":
+                return self._fetch(threads)
             case "media":
                 return self._media(threads)
             case "speech":
@@ -159,15 +175,26 @@ class Workers:
             files.open_files, files.await_file, files.close_file,
         ]  # fmt: skip
 
+    def _fetch(self, threads: Threads) -> list[Callable[..., Any]]:
+        recording = self._recording(threads)
+        return [recording.fetch, recording.fetch_ahead, recording.ingest, self._pack_fetch(threads).fetch_pack]
+
     def _media(self, threads: Threads) -> list[Callable[..., Any]]:
+        """Orders to fetch, too: of runs that began before these had a queue of their own."""
+        core, machines, recording = self._core.house, self._machines, self._recording(threads)
+        fetch = self._pack_fetch(threads)
+        packs = Packs(core.line, core.batch_line, core.blobs, fetch, machines.preparer, threads, machines.scratch)
+        return [recording.fetch, recording.fetch_ahead, recording.ingest, packs.ingest_pack]
+
+    def _recording(self, threads: Threads) -> Recording:
         core, machines = self._core.house, self._machines
-        recording = Recording(
+        return Recording(
             core.line, core.blobs, core.fetcher, machines.preparer, core.orchestrator, threads, machines.scratch
         )
-        packs = Packs(
-            core.line, core.batch_line, core.blobs, core.fetcher, machines.preparer, threads, machines.scratch
-        )
-        return [recording.fetch, recording.fetch_ahead, recording.ingest, packs.ingest_pack]
+
+    def _pack_fetch(self, threads: Threads) -> PackFetch:
+        core = self._core.house
+        return PackFetch(core.line, core.batch_line, core.blobs, core.fetcher, threads)
 
     def _speech(self, threads: Threads) -> list[Callable[..., Any]]:
         core, machines = self._core.house, self._machines

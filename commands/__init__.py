@@ -7,8 +7,9 @@ reach.py         records through a server or directly  orchestrator.py  what sta
 recordings.py    sources and where results go          client.py      the public API, from outside
 submission.py    from a recording to its files         progress.py    what a person sees meanwhile
 subject.py, findings.py, weaknesses.py, measuring.py   what doctor looks at
+hearing.py       how fast decoder and engine hear, for doctor and bench
 console.py, logs.py   options, errors, tables, redacted logs
-batch/   many recordings at once
+batch/   many recordings at once       bench/   how fast this machine is, and what would make it faster
 
 A command imports what is heavy when it runs: `tiro --help` answers at once.
 """

@@ -76,5 +76,11 @@ def save(folder: Path, subject: dict[str, str], sizes: Sizes) -> bool:
     return True
 
 
+def forget(folder: Path) -> None:
+    """All of it, so that the next start measures."""
+    for file in folder.glob("*.json"):
+        file.unlink(missing_ok=True)
+
+
 def _name(subject: dict[str, str]) -> str:
     return hashlib.sha256(msgspec.json.encode(subject, order="sorted")).hexdigest()[:24] + ".json"
