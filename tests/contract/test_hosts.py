@@ -3,58 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from tests.stubs.moody_hosts import LIMITS, US, WHOLE, ask, hosts_of_ours, pool, spec, texts, window
 from tests.stubs.moody_model import DIE, GROW, HANG, RAISE, SLOW
 from tiro.adapters.engines.hosts.host import Host, HostLimits
 from tiro.adapters.engines.hosts.pool import Killers, Pool
-from tiro.adapters.engines.hosts.protocol import Ask, Spec
+from tiro.adapters.engines.hosts.protocol import Ask
 from tiro.model.errors import Permanent, Transient
-from tiro.model.speech import EngineOptions
 from tiro.ports import Urgency
-
-LIMITS = HostLimits(load_s=60, batch_s=20, batch_s_per_audio_s=0)
-US = Urgency("job_1")
-
-
-def spec(max_batch=4, **config):
-    return Spec("tests.stubs.moody_model:load", config, max_batch)
-
-
-@contextlib.asynccontextmanager
-async def pool(specs=None, limits=LIMITS):
-    made = Pool(specs or [spec()], limits)
-    await made.start()
-    try:
-        yield made
-    finally:
-        pids = made.pids
-        await made.stop()
-        assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
-
-
-def window(mood=0.0, name=0.0, size=1600):
-    samples = np.zeros(size, np.float32)
-    samples[0], samples[1] = mood, name
-    return samples
-
-
-WHOLE = 480_000
-"""The samples of a window that fills a pass: no other shares it."""
-
-
-def texts(answers):
-    return [answer.heard.segments[0].text for answer in answers]
-
-
-def ask(language="en", prompt=None):
-    return Ask(EngineOptions(language=language, prompt=prompt))
 
 
 async def test_answers_come_in_order_with_each_windows_own_audio():
@@ -232,12 +193,6 @@ def in_memory():
 
 def descriptors():
     return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def hosts_of_ours():
-    """Children of this test process that are model hosts; servers of other tests may be among its children too."""
-    pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [pid for pid in pids if b"tiro.adapters.engines.hosts" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 async def test_a_host_that_cannot_come_back_fails_its_batch_in_passing_and_the_pool_goes_on(monkeypatch):
