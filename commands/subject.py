@@ -48,7 +48,9 @@ def subject_of_folder(folder: DataFolder, environ: Mapping[str, str]) -> Subject
     if not (folder.path / SECRET_KEY).exists():
         stand_in = base64.b64encode(bytes(32)).decode()
         defaults: dict[str, object] = {"database_url": folder.database_url, "blobs_url": folder.blobs_url}
-        settings = read(environ, folder.toml, {**defaults, "secret_key": stand_in, "embedded": True})
+        settings = read(
+            environ, folder.toml, {**defaults, "secret_key": stand_in, "cache": str(folder.path), "embedded": True}
+        )
         return Subject(settings, environ, embedded=True, fresh=True, folder=folder.path)
     settings = folder.settings(environ, 8080)
     running = folder.holder() is not None

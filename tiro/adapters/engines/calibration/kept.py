@@ -32,6 +32,12 @@ def folder_for(cache: str) -> Path:
     return Path(cache or Path(home) / "tiro") / "calibration"
 
 
+def make(folder: Path) -> None:
+    """The folder, and the cache or data folder that it lies in, for their owner alone. Raises OSError."""
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def subject_of(model: Path, machine: Machine, wishes: Wishes) -> dict[str, str]:
     """All that a measurement depends on: model, machine, libraries, and what was wished, since the rest was chosen beside it."""
     weights = (model / "model.bin").stat()
@@ -63,7 +69,7 @@ def save(folder: Path, subject: dict[str, str], sizes: Sizes) -> bool:
     data = msgspec.json.format(msgspec.json.encode(Entry(subject, sizes)))
     part = None
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make(folder)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
             part = Path(file.name)
             file.write(data)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import IO
 
-from tiro.adapters.engines.calibration.kept import load, save
+from tiro.adapters.engines.calibration.kept import load, make, save
 from tiro.adapters.engines.calibration.sizes import Sizes
 
 _log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ async def _alone(folder: Path) -> AsyncIterator[None]:
 
 
 def _opened(folder: Path) -> IO[str]:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make(folder)
     return (folder / "lock").open("w")
 
 
