@@ -1,0 +1,208 @@
+"""What is chosen for a machine: by the rule, by measuring, and from what was kept."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tiro.adapters.engines.calibration import choosing, kept, speech
+from tiro.adapters.engines.calibration.choosing import Choosing
+from tiro.adapters.engines.calibration.machine import Machine, this_machine
+from tiro.adapters.engines.calibration.once import once, said
+from tiro.adapters.engines.calibration.sizes import Sizes, Wishes, by_rule, fitted
+from tiro.adapters.engines.hosts.host import HostLimits
+from tiro.adapters.engines.hosts.protocol import Spec
+
+ROOT = Path(__file__).parents[3]
+GIB = 1 << 30
+TWO_CORES = Machine(cores=2, cards=0, device="a processor", memory_bytes=16 * GIB)
+FOUND = Sizes(replicas=2, batch=1, context="short", window_s=20.0, replica_bytes=GIB, speed=40.0, measured=("context",))
+SUBJECT = {"model": "one", "cores": "2"}
+
+
+def chosen(wishes=Wishes(), machine=TWO_CORES, **config) -> Sizes:
+    """What is found for a model that hears as `config` says."""
+
+    def spec_of(sizes, number):
+        return Spec("tests.stubs.measured_model:load", {**config, "context": sizes.context}, sizes.batch)
+
+    rule = by_rule(wishes, machine, None)
+    return asyncio.run(Choosing(wishes, machine, rule, spec_of, HostLimits()).run())
+
+
+# --- by the rule
+
+
+def test_without_measuring_each_core_has_a_host_as_far_as_memory_goes(tmp_path):
+    (tmp_path / "model.bin").write_bytes(bytes(100))
+    scarce = Machine(cores=16, cards=0, device="a processor", memory_bytes=1 * GIB)
+    assert by_rule(Wishes(), TWO_CORES, tmp_path).replicas == 2
+    assert by_rule(Wishes(), scarce, tmp_path).replicas == 2
+    assert by_rule(Wishes(replicas=16), scarce, tmp_path).replicas == 16
+    assert by_rule(Wishes(), Machine(16, 3, "a card", GIB), tmp_path).replicas == 3
+
+
+def test_what_is_wished_is_chosen():
+    rule = by_rule(Wishes(replicas=3, batch=7, context="short", window_s=12.0), TWO_CORES, None)
+    assert (rule.replicas, rule.batch, rule.context, rule.window_s) == (3, 7, "short", 12.0)
+
+
+def test_what_was_kept_in_better_times_still_has_to_fit_into_memory():
+    scarce = Machine(cores=2, cards=0, device="a processor", memory_bytes=GIB)
+    assert fitted(FOUND, Wishes(), TWO_CORES).replicas == 2
+    assert fitted(FOUND, Wishes(), scarce).replicas == 1
+    assert fitted(FOUND, Wishes(replicas=2), scarce).replicas == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "folder", "files"),
+    [
+        ("0::/box", "box", {"memory.max": "3000", "memory.current": "2500", "memory.stat": "inactive_file 400\n"}),
+        (
+            "4:memory:/box",
+            "memory/box",
+            {
+                "memory.limit_in_bytes": "3000",
+                "memory.usage_in_bytes": "2500",
+                "memory.stat": "total_inactive_file 400\n",
+            },
+        ),
+    ],
+    ids=["v2", "v1"],
+)
+def test_a_container_has_the_memory_of_its_group(tmp_path, line, folder, files):
+    """Less what it uses, but for what the kernel gives back."""
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 99 kB\nMemAvailable: 50 kB\n")
+    (tmp_path / "proc/self/cgroup").write_text(f"{line}\n")
+    assert this_machine(0, tmp_path / "proc", tmp_path / "groups").memory_bytes == 50 * 1024
+    group = tmp_path / "groups" / folder
+    group.mkdir(parents=True)
+    for name, text in files.items():
+        (group / name).write_text(text)
+    assert this_machine(0, tmp_path / "proc", tmp_path / "groups").memory_bytes == 900
+
+
+# --- by measuring
+
+
+def test_windows_are_heard_at_their_own_length_where_the_model_hears_the_same_so_and_faster():
+    found = chosen(Wishes(replicas=1, batch=1), work=(0.15, 0.002))
+    assert found.context == "short"
+    assert set(found.measured) == {"context", "window_s"}
+    assert found.replica_bytes > 10 << 20
+
+
+def test_windows_are_padded_where_the_model_mishears_them_at_their_own_length():
+    found = chosen(Wishes(replicas=1, batch=1), work=(0.15, 0.002), mistakes=("short",))
+    assert (found.context, found.window_s) == ("full", 30.0)
+
+
+def test_a_model_that_understands_nothing_of_it_is_judged_by_nothing():
+    found = chosen(Wishes(replicas=1, batch=1), work=(0.15, 0.002), mistakes=("short", "full"))
+    assert (found.context, found.measured) == ("full", ())
+
+
+def test_as_many_hosts_as_cores_are_taken_where_they_are_faster_together():
+    """These wait side by side: two are twice as fast as one."""
+    found = chosen(Wishes(batch=1, context="full", window_s=30.0), nap_s=0.3)
+    assert (found.replicas, found.measured) == (2, ("replicas",))
+    assert found.speed
+
+
+def test_a_model_that_is_too_slow_is_measured_no_longer_than_it_is_worth(monkeypatch):
+    """After one look at the opening everything else follows the rule, and a batch is short."""
+    monkeypatch.setattr(choosing, "WORTH_S", 0.0)
+    monkeypatch.setattr(choosing, "_LONGEST_BATCH_S", 0.2)
+    found = chosen(work=(0.15, 0.002))
+    assert (found.context, found.batch, found.replicas, found.measured) == ("full", 1, 2, ())
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_rule():
+    found = chosen(Wishes(replicas=1), work="nonsense")
+    assert (found.replicas, found.context, found.measured) == (1, "full", ())
+
+
+# --- kept
+
+
+def test_what_was_kept_is_found_for_the_same_model_and_machine_alone(tmp_path):
+    assert kept.save(tmp_path / "a" / "calibration", SUBJECT, FOUND)
+    assert kept.load(tmp_path / "a" / "calibration", SUBJECT) == FOUND
+    assert kept.load(tmp_path / "a" / "calibration", {**SUBJECT, "cores": "4"}) is None
+    assert (tmp_path / "a").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff", b'{"subject":{},"sizes":{}}', b"null"])
+def test_a_file_that_is_damaged_counts_for_nothing_and_is_replaced(tmp_path, damage):
+    kept.save(tmp_path, SUBJECT, FOUND)
+    (file,) = tmp_path.glob("*.json")
+    file.write_bytes(damage)
+    assert kept.load(tmp_path, SUBJECT) is None
+    assert kept.save(tmp_path, SUBJECT, FOUND)
+    assert kept.load(tmp_path, SUBJECT) == FOUND
+    assert [one.name for one in tmp_path.iterdir()] == [file.name]
+
+
+def test_sizes_that_cannot_be_are_not_believed(tmp_path):
+    kept.save(tmp_path, SUBJECT, Sizes(replicas=0, batch=1, context="full", window_s=30.0))
+    assert kept.load(tmp_path, SUBJECT) is None
+
+
+def test_a_model_that_was_changed_is_measured_anew(tmp_path):
+    for name in ("model.bin", "config.json"):
+        (tmp_path / name).write_bytes(b"1")
+    before = kept.subject_of(tmp_path, TWO_CORES, Wishes())
+    assert kept.subject_of(tmp_path, TWO_CORES, Wishes()) == before
+    (tmp_path / "config.json").write_bytes(b"2")
+    assert kept.subject_of(tmp_path, TWO_CORES, Wishes()) != before
+
+
+async def test_of_two_that_start_at_once_one_measures(tmp_path):
+    measured = []
+
+    async def measure() -> Sizes:
+        measured.append(1)
+        await asyncio.sleep(0)
+        return FOUND
+
+    found = await asyncio.gather(*(once(tmp_path, SUBJECT, "a model", measure) for _ in range(2)))
+    assert found == [FOUND, FOUND]
+    assert len(measured) == 1
+
+
+async def test_where_nothing_can_be_kept_it_is_measured_all_the_same(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+
+    async def measure() -> Sizes:
+        return FOUND
+
+    assert await once(tmp_path / "file" / "calibration", SUBJECT, "a model", measure) == FOUND
+
+
+def test_what_was_chosen_is_said_with_the_settings_that_override_it():
+    assert said(FOUND) == (
+        "TIRO_REPLICAS=2 (not measured) TIRO_WHISPER_BATCH=1 (not measured) TIRO_WHISPER_CONTEXT=short "
+        "TIRO_WHISPER_WINDOW_S=20 (not measured), about 40.0 x real time"
+    )
+
+
+# --- the speech
+
+
+def test_the_speech_comes_with_the_package_and_is_what_its_text_says():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["*"]
+    assert all(
+        any(fnmatch.fnmatch(file.name, pattern) for pattern in patterns)
+        for file in speech.FILE.parent.iterdir()
+        if file.suffix not in {".py", ""}
+    )
+    dialogue, words = speech.passages()
+    assert dialogue.words[:4] == ["hello", "and", "welcome", "today"]
+    assert words.words[:3] == ["seven", "three", "seventeen"]
+    assert 45 <= len(dialogue.samples) / 16_000 <= 60
+    assert speech.wrong(["a", "c"], ["a", "b", "c"]) == 1
