@@ -21,10 +21,11 @@ ROOT = Path(__file__).parents[3]
 GIB = 1 << 30
 TWO_CORES = Machine(cores=2, cards=0, device="a processor", memory_bytes=16 * GIB)
 FOUND = Sizes(replicas=2, batch=1, context="short", window_s=20.0, replica_bytes=GIB, speed=40.0, measured=("context",))
+OPEN = Wishes()
 SUBJECT = {"model": "one", "cores": "2"}
 
 
-def chosen(wishes=Wishes(), machine=TWO_CORES, **config) -> Sizes:
+def chosen(wishes=OPEN, machine=TWO_CORES, **config) -> Sizes:
     """What is found for a model that hears as `config` says."""
 
     def spec_of(sizes, number):
