@@ -34,6 +34,8 @@ class Upload(msgspec.Struct, frozen=True):
     job_id: str
     fields: dict[str, str]
     file: BlobRef | None
+    begun: bool = True
+    """False: it was no form, and nothing was begun for it."""
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +52,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = 3
     reference: str | None = None
     limits: MediaLimits | None = None
+    brought: bool = True
+    """As of JobRequest."""
 
 
 class Forms:
@@ -114,6 +118,7 @@ class Forms:
             source=source,
             webhook_url=sent.webhook_url,
             accept_overage=sent.accept_overage,
+            brought=sent.brought,
             known_duration_s=known_s,
             priority=sent.priority,
             reference=sent.reference,

@@ -13,22 +13,28 @@ from tiro.services.house import Bell
 
 _LOG = logging.getLogger(__name__)
 EVERY_S = 5.0
+REST_S = 0.1
+"""Between two passes in a rush: what comes meanwhile is admitted together, and a pass for each would keep the loop from answering."""
 
 
 class Relay:
     """Carries out orders until it is cancelled. What fails waits for the next round; an outage is logged once, and its end."""
 
-    def __init__(self, dispatch: Dispatch, bell: Bell, every_s: float = EVERY_S) -> None:
+    def __init__(self, dispatch: Dispatch, bell: Bell, every_s: float = EVERY_S, rest_s: float = REST_S) -> None:
         self._dispatch = dispatch
+        self._rest_s = rest_s
         self._bell = bell
         self._every_s = every_s
         self._outage: str | None = None
 
     async def run(self) -> None:
         """Never returns and never dies."""
+        loop = asyncio.get_running_loop()
         while True:
+            began_s = loop.time()
             if not await self._pass():
                 await self._bell.wait(self._every_s)
+                await asyncio.sleep(self._rest_s - (loop.time() - began_s))
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -31,7 +31,7 @@ class Dispatch:
         async with self._records.begin() as tx:
             await tx.jobs.admit(self._clock.now(), self._plans.max_jobs())
             await tx.jobs.order_fetches(self._plans.max_jobs())
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             orders = await tx.jobs.orders()
         done = 0
         for order in orders:
@@ -72,7 +72,7 @@ class Dispatch:
 
     async def _wanted(self, order: Order) -> tuple[Job, Account] | None:
         """None: the run has ended meanwhile, or another has followed it."""
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             job = await tx.jobs.get(order.job_id)
             account = await tx.accounts.get(job.account_id) if job else None
         if job is None or account is None or job.ended or job.run != order.run:
@@ -92,7 +92,7 @@ class Dispatch:
         )
 
     async def _deliver(self, order: Order) -> None:
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             delivery = await tx.hooks.get(order.event_id)
         if delivery is not None and delivery.state == "pending":
             await self._orchestrator.start_delivery(delivery, self._endings.delivery_task(delivery))

@@ -99,7 +99,7 @@ class Intake:
 
     async def check_room(self, account: Account, name: str | None = None) -> None:
         """Raises RateLimited when the account does not queue and its slots are taken, unless an answer is kept under `name`."""
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             if name is None or not await replays.stands(tx, name, self._clock.now()):
                 await self._refuse_overflow(tx, account)
 
@@ -107,7 +107,7 @@ class Intake:
         """What was answered before, looked for before anything else is asked of the request. Raises Conflict `idempotency_conflict`."""
         if once is None:
             return None
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             return await replays.found(tx, once, self._clock.now())
 
     async def submit(self, request: JobRequest, once: Once | None = None) -> Job | Replay:

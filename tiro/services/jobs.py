@@ -60,7 +60,7 @@ class Jobs:
 
     async def get(self, job_id: str, account_id: str | None = None) -> Job:
         """Raises NotFound."""
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             job = await tx.jobs.get(job_id, account_id)
         # a file of a batch is known to its owner by its batch alone
         if job is None or job.deleted_at is not None or (account_id is not None and job.batch_id is not None):
@@ -79,7 +79,7 @@ class Jobs:
         limit: int = 50,
     ) -> list[Job]:
         """Newest change first."""
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             return await tx.jobs.page(
                 account_id,
                 dialect=dialect,
@@ -92,7 +92,7 @@ class Jobs:
 
     async def deliveries(self, job_id: str) -> list[tuple[Delivery, list[Attempt]]]:
         """The webhook events of a job, oldest first, each with its attempts."""
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             return [
                 (delivery, await tx.hooks.attempts(delivery.event_id)) for delivery in await tx.hooks.of_job(job_id)
             ]
@@ -102,7 +102,7 @@ class Jobs:
         asked = [job.job_id for job in jobs if job.webhook_url is not None and job.ended]
         if not asked:
             return {}
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             return await tx.hooks.of_jobs(asked)
 
     def progress(self, job: Job) -> Progress:

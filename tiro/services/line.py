@@ -59,7 +59,7 @@ class Line:
 
     async def job(self, job_id: str, run: int) -> Job:
         """The job while this run of it is under way. Raises Superseded."""
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             job = await tx.jobs.get(job_id)
         if job is None or job.run != run or job.ended or job.deleted_at is not None:
             raise Superseded
@@ -70,7 +70,7 @@ class Line:
         return narrowed(job.limits or await self._caps_of_plan(job), job.options)
 
     async def _caps_of_plan(self, job: Job) -> MediaLimits:
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             account = await tx.accounts.get(job.account_id)
         if account is None:
             raise Superseded
@@ -78,7 +78,7 @@ class Line:
 
     async def engines(self, job: Job) -> tuple[str, ...]:
         """The job's chain: what it or its account asks for, else the server's; only what can do its language and task."""
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             account = await tx.accounts.get(job.account_id)
         chain = chosen(self._chain, job.options.engines or (account.engines if account else ()))
         return tuple(facts.id for facts in chain if facts.can(job.options.language, job.options.task))
@@ -130,7 +130,7 @@ class Line:
 
     async def keep(self, job_id: str, run: int, ref: BlobRef) -> BlobRef:
         """After a write: remove it again when the job was given up meanwhile. Raises Superseded."""
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             job = await tx.jobs.get(job_id)
         if job is None or job.deleted_at is not None or job.state == "cancelled":
             await asyncio.to_thread(self._blobs.delete, ref.key)

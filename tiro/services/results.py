@@ -46,7 +46,7 @@ class Results:
 
     async def find(self, job_id: str) -> Result:
         """Raises NotFound when the job is gone, has expired, or has no result."""
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             job = await tx.jobs.get(job_id)
         if job is None or job.state != "completed" or job.dialect not in DOCUMENTS:
             raise _nothing()

@@ -225,7 +225,7 @@ class Uploads:
         return (await self._endings.end(job.job_id, job.run, "failed", fault)).job
 
     async def _job(self, job_id: str, account_id: str | None) -> Job:
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             job = await tx.jobs.get(job_id, account_id)
         if job is None or job.deleted_at is not None:
             raise NotFound("not_found", "There is no such job.")
@@ -235,7 +235,7 @@ class Uploads:
         """The job's own cap, else its account's plan's as it is now."""
         most = job.limits.max_bytes if job.limits else None
         if most is None:
-            async with self._records.begin() as tx:
+            async with self._records.look() as tx:
                 account = await tx.accounts.get(job.account_id)
             most = self._plans.of(account).max_bytes if account else 0
         return Wanted(source_key(job.job_id), source.size_bytes, source.media_type, min(most, MOST_BYTES))

@@ -83,7 +83,7 @@ class Waits:
     async def _seen(self, job: Job) -> Job:
         """The row, else what is known of it: a job that was accepted is no error because the database is away."""
         try:
-            async with self._records.begin() as tx:
+            async with self._records.look() as tx:
                 seen = await tx.jobs.get(job.job_id)
         except Transient:
             return job

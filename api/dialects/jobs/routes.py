@@ -158,7 +158,8 @@ class JobRoutes:
         fields = translate.fields_of(await read_json(request, self._limits), form=False)
         if fields.source_url is None:
             raise _one_source()
-        return await self._handed_in(Upload(self._house.intake.new_job_id(), {}, None), account, fields, overage, name)
+        nothing = Upload(self._house.intake.new_job_id(), {}, None, begun=False)
+        return await self._handed_in(nothing, account, fields, overage, name)
 
     async def _handed_in(
         self, upload: Upload, account: Account, fields: JobFields, overage: bool, name: str | None
@@ -177,6 +178,7 @@ class JobRoutes:
             url=fields.source_url,
             webhook_url=fields.webhook_url,
             accept_overage=overage,
+            brought=upload.begun,
         )
         return await self._forms.hand_in(sent, once)
 
