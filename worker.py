@@ -177,7 +177,7 @@ class Workers:
 
     def _fetch(self, threads: Threads) -> list[Callable[..., Any]]:
         recording = self._recording(threads)
-        return [recording.fetch, recording.fetch_ahead, recording.ingest, self._pack_fetch(threads).fetch_pack]
+        return [recording.fetch, recording.fetch_ahead, self._pack_fetch(threads).fetch_pack]
 
     def _media(self, threads: Threads) -> list[Callable[..., Any]]:
         """Orders to fetch, too: of runs that began before these had a queue of their own."""

@@ -54,7 +54,13 @@ class BatchFlow:
         engines = await self._line.engines(msgspec.structs.replace(job, options=options))
         if not engines:
             raise Permanent("engine_unavailable", "No engine of this server can do this task.")
-        return BatchBrief(files=_manifest_of(job).files, engines=engines, page_width=self._page_width)
+        manifest = _manifest_of(job)
+        return BatchBrief(
+            files=manifest.files,
+            engines=engines,
+            page_width=self._page_width,
+            fetches=manifest.uploads < manifest.files,
+        )
 
     @activity.defn(name="check_manifest")
     async def check_manifest(self, task: Run) -> CheckedManifest:

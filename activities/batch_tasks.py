@@ -8,11 +8,15 @@ from activities.faults import Told
 
 
 class BatchBrief(msgspec.Struct, frozen=True, kw_only=True):
-    """What the workflow of a batch must know. `page_width`: chunks of a page that are under way at once."""
+    """What the workflow of a batch must know. `page_width`: chunks of a page that are under way at once.
+
+    `fetches`: some of its files have addresses. False of batches that began before that was a station of its own.
+    """
 
     files: int
     engines: tuple[str, ...]
     page_width: int
+    fetches: bool = False
 
 
 class CheckedManifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +27,7 @@ class CheckedManifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PageTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A hundred files. `room_bytes`: what may still be fetched."""
+    """A hundred files. `room_bytes`: what may still be fetched; `fetches` as in BatchBrief."""
 
     job_id: str
     run: int
@@ -37,6 +41,7 @@ class PageTask(msgspec.Struct, frozen=True, kw_only=True):
     width: int
     room_bytes: int
     paused: bool = False
+    fetches: bool = False
 
     @property
     def index(self) -> int:
@@ -52,13 +57,36 @@ class PageEnd(msgspec.Struct, frozen=True, kw_only=True):
     fault: Told | None = None
 
 
-class IngestPackTask(msgspec.Struct, frozen=True, kw_only=True):
-    """Bring and prepare these files, all of one page."""
+class FetchPackTask(msgspec.Struct, frozen=True, kw_only=True):
+    """Bring those of these files, all of one page, that have an address."""
 
     job_id: str
     run: int
     files: tuple[int, ...]
     room_bytes: int
+
+    @property
+    def index(self) -> int:
+        """Failures are counted by it."""
+        return self.files[0]
+
+
+class Brought(msgspec.Struct, frozen=True, kw_only=True):
+    """`later`: their turn has not come; `again`: to be asked for once more. All others that have an address are there, or have an end."""
+
+    fetched_bytes: int = 0
+    later: tuple[int, ...] = ()
+    again: tuple[int, ...] = ()
+
+
+class IngestPackTask(msgspec.Struct, frozen=True, kw_only=True):
+    """Prepare these files, all of one page. `fetched`: what has an address has been brought already."""
+
+    job_id: str
+    run: int
+    files: tuple[int, ...]
+    room_bytes: int
+    fetched: bool = False
 
     @property
     def index(self) -> int:

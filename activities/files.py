@@ -5,17 +5,15 @@ from __future__ import annotations
 from temporalio import activity
 
 from activities.batch_tasks import FilesTask
+from activities.entries import Entries
 from activities.heartbeat import beating
 from activities.threads import Threads
-from tiro.model.batch import PAGE_FILES, ManifestEntry
 from tiro.model.blob import file_id, source_key
 from tiro.model.errors import Permanent
 from tiro.model.job import Job
-from tiro.model.request import ManifestSource
 from tiro.ports import Blobs, Orchestrator
 from tiro.services.batch_line import BatchLine
 from tiro.services.line import Line
-from tiro.services.manifests import Manifests
 
 
 class Files:
@@ -29,13 +27,13 @@ class Files:
         self._blobs = blobs
         self._orchestrator = orchestrator
         self._threads = threads
-        self._manifests = Manifests(blobs)
+        self._entries = Entries(files, blobs, threads)
 
     @activity.defn(name="open_files")
     async def open_files(self, task: FilesTask) -> None:
         """Rows for these files, all of one page."""
         job = await self._line.job(task.job_id, task.run)
-        entries = await self._threads.run(self._entries, job, task.files)
+        entries = await self._entries.of(job, task.files)
         sizes = await self._threads.run(lambda: {one.index: self._size(job, one.index) for one in entries})
         await self._files.open_files(job, entries, sizes)
 
@@ -53,11 +51,6 @@ class Files:
             for index in task.files:
                 while await self._orchestrator.is_running(file_id(task.job_id, index), task.run):
                     await self._orchestrator.over(file_id(task.job_id, index), task.run)
-
-    def _entries(self, job: Job, files: tuple[int, ...]) -> list[ManifestEntry]:
-        assert isinstance(job.source, ManifestSource), "only a batch has files"
-        page = self._manifests.page_of(job.source, files[0] // PAGE_FILES)
-        return [entry for entry in page if entry.index in files]
 
     def _size(self, job: Job, index: int) -> int:
         """Of what was decoded a moment ago."""

@@ -1,8 +1,7 @@
-"""From entries of a manifest to packs that can be heard: fetched where need be, decoded several at a time, paid for together."""
+"""From files of a batch that are there to packs that can be heard: decoded several at a time, paid for together."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -11,27 +10,24 @@ import msgspec
 from temporalio import activity
 
 from activities.batch_tasks import Ingested, IngestPackTask, Pack
+from activities.entries import Entries
 from activities.heartbeat import beating
+from activities.pack_fetch import PackFetch
 from activities.packing import MEDIA_TYPE, PackedFile, encoded, packed
-from activities.room import NoRoom, Room, RoomWriter
 from activities.sources import SourceChanged, Sources
 from activities.threads import Threads
 from activities.troubles import Troubles
-from tiro.model.batch import PAGE_FILES, ManifestEntry
+from tiro.model.batch import ManifestEntry
 from tiro.model.blob import file_id, pack_audio_key, source_key
-from tiro.model.errors import MediaRefused, TooLarge
+from tiro.model.errors import MediaRefused
 from tiro.model.job import Job
 from tiro.model.ledger import billable_seconds
 from tiro.model.media import MediaLimits
 from tiro.model.pack import PACK_S, Packing, pack_name
-from tiro.model.request import ManifestSource, UrlSource
-from tiro.ports import Blobs, Fetcher, PreparedFile, Preparer
+from tiro.ports import Blobs, PreparedFile, Preparer
 from tiro.services.batch_line import BatchLine
 from tiro.services.line import Line
-from tiro.services.manifests import Manifests
 
-FETCHES = 8
-"""Addresses that one pack opens at once."""
 GROUP_BYTES = 256 << 20
 """Recordings that lie in scratch together; one that is larger is no short one."""
 
@@ -44,7 +40,7 @@ class Packs:
         line: Line,
         files: BatchLine,
         blobs: Blobs,
-        fetcher: Fetcher,
+        fetch: PackFetch,
         preparer: Preparer,
         threads: Threads,
         scratch: Path,
@@ -52,11 +48,11 @@ class Packs:
         self._line = line
         self._files = files
         self._blobs = blobs
-        self._fetcher = fetcher
+        self._fetch = fetch
         self._preparer = preparer
         self._threads = threads
         self._sources = Sources(blobs, threads, scratch)
-        self._manifests = Manifests(blobs)
+        self._entries = Entries(files, blobs, threads)
 
     @activity.defn(name="ingest_pack")
     async def ingest_pack(self, task: IngestPackTask) -> Ingested:
@@ -65,8 +61,9 @@ class Packs:
             job = await self._line.job(task.job_id, task.run)
             limits = await self._line.limits(job)
             troubles = Troubles(self._line, job.job_id, job.run, "ingest_pack")
-            entries = await self._wanted(job, task.files)
-            fetched_bytes = await self._bring(job, entries, limits, task.room_bytes, troubles)
+            entries = await self._entries.waiting(job, task.files)
+            # pages that began before fetching was a station of its own
+            fetched = {} if task.fetched else await self._fetch.bring(job, entries, limits, task.room_bytes, troubles)
             sizes = await self._sizes(job, [entry for entry in entries if not troubles.has(entry.index)], troubles)
             here = [entry for entry in entries if entry.index in sizes]
             long = [entry.index for entry in here if job.options.diarize or sizes[entry.index] > GROUP_BYTES]
@@ -79,54 +76,8 @@ class Packs:
                 packs=tuple(packs),
                 long=tuple(sorted(long)),
                 again=tuple(sorted(troubles.again)),
-                fetched_bytes=fetched_bytes,
+                fetched_bytes=sum(fetched.values()),
             )
-
-    async def _wanted(self, job: Job, files: Sequence[int]) -> list[ManifestEntry]:
-        """Those of these that have no end yet."""
-        done = await self._files.files(job.job_id, files[0], files[-1] - files[0] + 1)
-        ended = {index for index, file in done.items() if file.state != "prepared"}
-        assert isinstance(job.source, ManifestSource)
-        entries = await self._threads.run(self._manifests.page_of, job.source, files[0] // PAGE_FILES)
-        return [entry for entry in entries if entry.index in files and entry.index not in ended]
-
-    async def _bring(
-        self, job: Job, entries: Sequence[ManifestEntry], limits: MediaLimits, room_bytes: int, troubles: Troubles
-    ) -> int:
-        """Fetch what has an address and is not there yet; bytes of all that was fetched, now or before. Raises `batch_too_large`."""
-        places, room = asyncio.Semaphore(FETCHES), Room(room_bytes)
-        caps = msgspec.structs.replace(limits, max_bytes=min(limits.max_bytes, room_bytes))
-
-        async def bring(entry: ManifestEntry) -> int:
-            async with places:
-                try:
-                    return await self._brought(job, entry, caps, room)
-                except TooLarge as refused:
-                    if caps.max_bytes < limits.max_bytes:
-                        raise NoRoom from None
-                    await troubles.add(entry.index, refused)
-                except (asyncio.CancelledError, NoRoom):
-                    raise
-                except Exception as error:  # noqa: BLE001 (a file's trouble is its own)
-                    await troubles.add(entry.index, error)
-                return 0
-
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(bring(entry)) for entry in entries if entry.sealed_url is not None]
-        return sum(task.result() for task in tasks)
-
-    async def _brought(self, job: Job, entry: ManifestEntry, limits: MediaLimits, room: Room) -> int:
-        key = source_key(file_id(job.job_id, entry.index))
-        there = await self._threads.run(self._blobs.head, key)
-        if there is not None:
-            room.take(there.size_bytes)
-            return there.size_bytes
-        assert entry.sealed_url is not None
-        url = self._line.source_url(UrlSource(entry.sealed_url))
-        fetched = await self._threads.run_stoppable(
-            lambda stop: self._fetcher.fetch(url, limits, lambda: RoomWriter(self._blobs.writer(key), room), stop)
-        )
-        return (await self._line.keep(job.job_id, job.run, fetched.blob)).size_bytes
 
     async def _sizes(self, job: Job, entries: Sequence[ManifestEntry], troubles: Troubles) -> dict[int, int]:
         """Index -> bytes; what is not there any more has failed."""

@@ -154,6 +154,7 @@ class Batch:
             width=brief.page_width,
             room_bytes=max(0, MAX_BYTES - self._bytes),
             paused=self._paused,
+            fetches=brief.fetches,
         )
 
     async def _start(self, task: PageTask) -> workflow.ChildWorkflowHandle[Any, PageEnd]:

@@ -12,8 +12,18 @@ from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedErro
 
 with workflow.unsafe.imports_passed_through():
     from activities.batch import BatchFlow
-    from activities.batch_tasks import FilesTask, Ingested, IngestPackTask, Pack, PageEnd, PageTask, TranscribePackTask
+    from activities.batch_tasks import (
+        FetchPackTask,
+        FilesTask,
+        Ingested,
+        IngestPackTask,
+        Pack,
+        PageEnd,
+        PageTask,
+        TranscribePackTask,
+    )
     from activities.files import Files
+    from activities.pack_fetch import PackFetch
     from activities.pack_speech import PackSpeech
     from activities.packs import Packs
     from tiro.adapters.temporal import names
@@ -84,11 +94,12 @@ class Page:
 
     async def _chunk(self, files: tuple[int, ...]) -> None:
         """Packs and long files of these; what is in passing trouble is asked for again, until it has an end."""
-        left, tries = files, 0
+        left, away, tries = files, files if self._task.fetches else (), 0
         while True:
-            ingested = await self._ingest(left)
+            away = await self._fetch(away)
+            ingested = await self._ingest(tuple(index for index in left if index not in away))
             await together(*(self._hear(pack) for pack in ingested.packs), self._long_files(ingested.long))
-            left = ingested.again
+            left = tuple(sorted((*ingested.again, *away)))
             if not left:
                 break
             await _wait(tries)
@@ -96,18 +107,40 @@ class Page:
         self._ended += len(files)
         workflow.set_current_details(f"{self._ended} files done")
 
+    async def _fetch(self, files: tuple[int, ...]) -> tuple[int, ...]:
+        """Bring what has an address, a few at a time: others have their turn between. Those to be asked for again."""
+        left, again = files, list[int]()
+        while left:
+            await workflow.wait_condition(lambda: not self._paused)
+            task = FetchPackTask(
+                job_id=self._task.job_id, run=self._task.run, files=left, room_bytes=self._room_bytes()
+            )
+            brought = await run_station(
+                PackFetch.fetch_pack, task, summary=f"{len(left)} from file {left[0]}", priority=self._priority
+            )
+            self._fetched_bytes += brought.fetched_bytes
+            again += brought.again
+            left = brought.later
+        return tuple(sorted(again))
+
     async def _ingest(self, files: tuple[int, ...]) -> Ingested:
+        if not files:
+            return Ingested()
         task = IngestPackTask(
             job_id=self._task.job_id,
             run=self._task.run,
             files=files,
-            room_bytes=max(0, self._task.room_bytes - self._fetched_bytes),
+            room_bytes=self._room_bytes(),
+            fetched=self._task.fetches,
         )
         ingested = await run_station(
             Packs.ingest_pack, task, summary=f"{len(files)} from file {files[0]}", priority=self._priority
         )
         self._fetched_bytes += ingested.fetched_bytes
         return ingested
+
+    def _room_bytes(self) -> int:
+        return max(0, self._task.room_bytes - self._fetched_bytes)
 
     async def _hear(self, pack: Pack) -> None:
         """With each engine of the chain what the one before did not get done."""

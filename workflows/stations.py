@@ -34,8 +34,8 @@ class Station(msgspec.Struct, frozen=True):
 STATIONS: dict[str, Station] = {
     "begin": Station(None, 20),
     "note": Station(None, 20),
-    "fetch": Station(names.MEDIA, 6 * 3600, 6),
-    "fetch_ahead": Station(names.MEDIA, 6 * 3600, 6),
+    "fetch": Station(names.ADDRESSES, 6 * 3600, 6),
+    "fetch_ahead": Station(names.ADDRESSES, 6 * 3600, 6),
     "ingest": Station(names.MEDIA, 6 * 3600, 6),
     "detect": Station(names.SPEECH, 600, 6),
     "transcribe": Station(names.SPEECH, 3600, 6),
@@ -46,6 +46,7 @@ STATIONS: dict[str, Station] = {
     "settle": Station(names.CONTROL, 120, 6),
     "begin_batch": Station(None, 20),
     "check_manifest": Station(names.CONTROL, 600, 6),
+    "fetch_pack": Station(names.ADDRESSES, 6 * 3600, 6),
     "ingest_pack": Station(names.MEDIA, 6 * 3600, 6),
     "transcribe_pack": Station(names.SPEECH, 3600, 6),
     "open_files": Station(names.CONTROL, 120),

@@ -7,7 +7,7 @@ import contextlib
 
 from temporalio.client import Client, WorkflowFailureError
 
-from activities.batch_tasks import HeardPack, Ingested, IngestPackTask, Pack, TranscribePackTask
+from activities.batch_tasks import Brought, HeardPack, Ingested, IngestPackTask, Pack, TranscribePackTask
 from tests.workflows.batch_stations import BATCH, ScriptedBatch, start_batch
 from tests.workflows.stations import beat, failure, working
 from tiro.adapters.temporal import names
@@ -111,6 +111,16 @@ async def page(client: Client) -> str:
     return names.page_workflow_id(BATCH.job_id, BATCH.run, 0)
 
 
+async def page_fetched(client: Client) -> str:
+    """What has an address is brought first, in two turns; one file is asked for again."""
+    stations = ScriptedBatch(files=3, fetches=True)
+    answers = {(0, 1, 2): Brought(later=(1,), again=(2,)), (1,): Brought(fetched_bytes=7), (2,): Brought()}
+    stations.fetched = lambda task: answers[task.files]
+    async with working(client, stations):
+        await (await start_batch(client)).result()
+    return names.page_workflow_id(BATCH.job_id, BATCH.run, 0)
+
+
 async def page_cancelled(client: Client) -> str:
     """With its batch."""
     await batch_cancelled(client)
@@ -127,4 +137,4 @@ def _refuse(_: object) -> Ingested:
     raise failure("insufficient_funds")
 
 
-PATHS = (batch, batch_cancelled, batch_failed, batch_refused, page, page_cancelled, page_failed)
+PATHS = (batch, batch_cancelled, batch_failed, batch_refused, page, page_fetched, page_cancelled, page_failed)

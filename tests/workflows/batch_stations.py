@@ -11,7 +11,9 @@ from temporalio.client import Client, WorkflowHandle
 
 from activities.batch_tasks import (
     BatchBrief,
+    Brought,
     CheckedManifest,
+    FetchPackTask,
     FilesTask,
     HeardPack,
     Ingested,
@@ -33,10 +35,13 @@ BATCH = msgspec.structs.replace(LAUNCH, job_id="job_2", dialect="transcribe", pr
 class ScriptedBatch(ScriptedStations):
     """`files` in packs of a dozen; hooks change what comes of a pack."""
 
-    def __init__(self, files: int = 30, engines: tuple[str, ...] = ("first", "second")) -> None:
+    def __init__(
+        self, files: int = 30, engines: tuple[str, ...] = ("first", "second"), *, fetches: bool = False
+    ) -> None:
         super().__init__()
-        self.batch: BatchBrief | None = BatchBrief(files=files, engines=engines, page_width=4)
+        self.batch: BatchBrief | None = BatchBrief(files=files, engines=engines, page_width=4, fetches=fetches)
         self.files = files
+        self.fetched: Callable[[FetchPackTask], Brought] = lambda task: Brought()
         self.make: Callable[[IngestPackTask], Ingested] = _by_the_dozen
         self.listen: Callable[[TranscribePackTask], Any] = lambda task: HeardPack()
         self.check: Callable[[], Any] = lambda: None
@@ -51,6 +56,11 @@ class ScriptedBatch(ScriptedStations):
         self.log.append(("check_manifest", task))
         self.check()
         return CheckedManifest(pages=tuple(range(pages_of(self.files))), known_bytes=1_000)
+
+    @activity.defn(name="fetch_pack")
+    async def fetch_pack(self, task: FetchPackTask) -> Brought:
+        self.log.append(("fetch_pack", task))
+        return self.fetched(task)
 
     @activity.defn(name="ingest_pack")
     async def ingest_pack(self, task: IngestPackTask) -> Ingested:

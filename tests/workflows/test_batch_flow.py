@@ -10,7 +10,7 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import CancelledError
 
-from activities.batch_tasks import HeardPack, Ingested, IngestPackTask, Pack, TranscribePackTask
+from activities.batch_tasks import Brought, HeardPack, Ingested, IngestPackTask, Pack, TranscribePackTask
 from tests.workflows.batch_stations import BATCH, ScriptedBatch, start_batch
 from tests.workflows.stations import beat, failure, start, working
 from tiro.adapters.temporal import names
@@ -101,6 +101,37 @@ async def test_what_is_in_passing_trouble_is_asked_for_again(temporal_client: Cl
     assert asked == [(0, 1, 2), (2,)]
     assert [task.room_bytes for task in stations.asked("ingest_pack")] == [(10 << 30) - 1_000, (10 << 30) - 1_070]
     assert sorted(task.files for task in stations.asked("transcribe_pack")) == [(0, 1), (2,)]
+
+
+async def test_what_has_an_address_is_brought_in_turns_before_it_is_prepared(temporal_client: Client) -> None:
+    """What is in passing trouble is asked for again when the others have gone on; nothing is fetched while it is prepared."""
+    answers = {
+        (0, 1, 2, 3): Brought(fetched_bytes=70, later=(1, 3), again=(2,)),
+        (1, 3): Brought(fetched_bytes=5),
+        (2,): Brought(fetched_bytes=1),
+    }
+    stations = ScriptedBatch(files=4, fetches=True)
+    stations.fetched = lambda task: answers[task.files]
+    async with working(temporal_client, stations):
+        await (await start_batch(temporal_client)).result()
+    asked = [(name, task.files) for name, task in stations.log if name in {"fetch_pack", "ingest_pack"}]
+    assert asked == [
+        ("fetch_pack", (0, 1, 2, 3)),
+        ("fetch_pack", (1, 3)),
+        ("ingest_pack", (0, 1, 3)),
+        ("fetch_pack", (2,)),
+        ("ingest_pack", (2,)),
+    ]
+    room_bytes = [(10 << 30) - 1_000 - fetched_bytes for fetched_bytes in (0, 70, 75)]
+    assert [task.room_bytes for task in stations.asked("fetch_pack")] == room_bytes
+    assert all(task.fetched for task in stations.asked("ingest_pack"))
+
+
+async def test_a_batch_without_addresses_is_not_asked_for_any(temporal_client: Client) -> None:
+    stations = ScriptedBatch(files=4)
+    async with working(temporal_client, stations):
+        await (await start_batch(temporal_client)).result()
+    assert stations.asked("fetch_pack") == []
 
 
 async def test_files_go_from_engine_to_engine_one_by_one(temporal_client: Client) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from activities.packs import FETCHES
+from activities.pack_fetch import OF_ONE_HOST
 from tests.hostile.media.cases import bomb
 from tests.hostile.media.flac_bomb import constant_flac
 from tests.hostile.media.forged import headless_mp3
@@ -128,16 +128,16 @@ class Silent:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._now = 0
+        self.now = 0
         self.most = 0
 
     def __call__(self, visit: Visit) -> None:
         with self._lock:
-            self._now += 1
-            self.most = max(self.most, self._now)
+            self.now += 1
+            self.most = max(self.most, self.now)
         visit.ended.wait()
         with self._lock:
-            self._now -= 1
+            self.now -= 1
 
 
 @pytest.mark.hostile_input(49, "batches: thousands of addresses at a host that never answers", "a few sockets, ends")
@@ -149,7 +149,7 @@ async def test_a_host_that_never_answers_has_a_few_sockets_of_ours_and_is_left_a
     with ScriptedHttp({"/silent": silent}) as server:
         async with world.working() as workers:
             job_id = await world.submit([server.url("/silent")] * 1000)
-            most = FETCHES * _slots(workers)
+            most = OF_ONE_HOST * _slots(workers)
 
             async def full() -> bool:
                 return silent.most >= most
@@ -161,5 +161,27 @@ async def test_a_host_that_never_answers_has_a_few_sockets_of_ours_and_is_left_a
     assert silent.most == most
 
 
+@pytest.mark.hostile_input(49, "batches: hosts that never answer, and uploads behind them", "uploads are not held up")
+async def test_what_was_brought_is_prepared_while_silent_hosts_are_waited_for(world: BatchWorld, seen: Note) -> None:
+    """Every place of whoever fetches is taken, and stays taken."""
+    silent = Silent()
+    with ScriptedHttp({"/silent": silent}) as server:
+        async with world.working() as workers:
+            held = await world.submit([server.url("/silent")] * 1000)
+            most = OF_ONE_HOST * _slots(workers)
+
+            async def full() -> bool:
+                return silent.now >= most
+
+            await world.until(full, "all places are taken")
+            brought = await world.submit([spoken(0), spoken(1)])
+            await world.ended(brought)
+            assert await full()
+            await world.house.jobs.cancel(held)
+            await world.ended(held, "cancelled")
+    seen("two uploads heard meanwhile")
+    assert await world.texts(brought) == [words(0), words(1)]
+
+
 def _slots(workers: Workers) -> int:
-    return min(16, workers._slots("media"))
+    return min(16, workers._slots("fetch"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 from temporalio.testing import ActivityEnvironment
 
 from activities.batch import BatchFlow
-from activities.batch_tasks import IngestPackTask, PageTask, TranscribePackTask
+from activities.batch_tasks import Brought, FetchPackTask, IngestPackTask, PageTask, TranscribePackTask
 from activities.files import Files
+from activities.pack_fetch import PackFetch
 from activities.pack_speech import PackSpeech
 from activities.packs import Packs
 from activities.tasks import Run
@@ -76,13 +78,25 @@ class BatchDesk:
         assert begun is not None
         return begun
 
-    async def ingest(self, *files: int, room_bytes: int = ROOM_BYTES) -> Any:
+    async def fetch(
+        self, *files: int, room_bytes: int = ROOM_BYTES, clock: Callable[[], float] = time.monotonic
+    ) -> Brought:
+        task = FetchPackTask(job_id=self.job_id, run=1, files=files, room_bytes=room_bytes)
+        brought = await ActivityEnvironment().run(self._fetching(clock).fetch_pack, task)
+        assert isinstance(brought, Brought)
+        return brought
+
+    async def ingest(self, *files: int, room_bytes: int = ROOM_BYTES, fetched: bool = False) -> Any:
         packs = Packs(
-            self.house.line, self.files, self.house.blobs, self.house.fetcher, self.house.preparer, self._threads,
+            self.house.line, self.files, self.house.blobs, self._fetching(), self.house.preparer, self._threads,
             self.folder,
         )  # fmt: skip
-        task = IngestPackTask(job_id=self.job_id, run=1, files=files, room_bytes=room_bytes)
+        task = IngestPackTask(job_id=self.job_id, run=1, files=files, room_bytes=room_bytes, fetched=fetched)
         return await ActivityEnvironment().run(packs.ingest_pack, task)
+
+    def _fetching(self, clock: Callable[[], float] = time.monotonic) -> PackFetch:
+        house = self.house
+        return PackFetch(house.line, self.files, house.blobs, house.fetcher, self._threads, clock)
 
     async def transcribe(self, pack: str, *files: int, engines: tuple[str, ...] = ("one", "two")) -> Any:
         speech = PackSpeech(self.house.line, self.files, self.house.blobs, self.engines, self._threads)

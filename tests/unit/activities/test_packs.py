@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,20 +10,15 @@ import msgspec
 import pytest
 
 from activities.batch_tasks import HeardPack
-from activities.faults import first_of
-from activities.packs import FETCHES
-from activities.room import Room, RoomWriter
 from tests.media_builder import numbered, wav
-from tests.servers.scripted_http import ScriptedHttp
 from tests.unit.activities.batch_desk import BatchDesk, Dead, batch_desk
 from tiro.adapters.engines.scripted import Script, ScriptedEngine
 from tiro.model.batch import BatchFile
 from tiro.model.blob import BlobInfo, file_id, source_key
 from tiro.model.errors import Transient
-from tiro.model.media import MediaLimits
 from tiro.model.pack import PACK_S
 from tiro.ports import Blobs
-from tiro.services.line import Superseded, stale_after
+from tiro.services.line import Superseded
 
 TEXT = b"no recording at all " * 100
 
@@ -179,67 +172,6 @@ async def test_a_cancelled_batch_gets_nothing_more(desk: BatchDesk) -> None:
     with pytest.raises(Superseded):
         await desk.ingest(0)
     assert states(await desk.rows()) == {0: "prepared"}
-
-
-async def test_what_is_fetched_is_fetched_once_and_counted_each_time(desk: BatchDesk) -> None:
-    recording = spoken(2)
-    with ScriptedHttp({"/a": lambda visit: visit.answer(body=recording)}) as http:
-        await desk.begin([http.url("/a")])
-        first = await desk.ingest(0)
-        assert first == await desk.ingest(0)
-        assert first.fetched_bytes == len(recording)
-        assert len(http.visits) == 1
-
-
-async def test_more_than_a_batch_may_hold_ends_it(desk: BatchDesk) -> None:
-    """While it is fetched already."""
-    with ScriptedHttp({"/a": lambda visit: visit.answer(body=spoken(2))}) as http:
-        await desk.begin([http.url("/a"), spoken(1)])
-        with pytest.raises(ExceptionGroup) as ended:
-            await desk.ingest(0, 1, room_bytes=1000)
-        assert getattr(first_of(ended.value), "code", None) == "batch_too_large"
-
-
-async def test_what_is_fetched_side_by_side_never_takes_more_room_than_there_is(desk: BatchDesk) -> None:
-    """Each alone would fit."""
-    recording = spoken(2)
-    room_bytes = len(recording) * 3 // 2
-    with ScriptedHttp({f"/{n}": lambda visit: visit.answer(body=recording) for n in range(FETCHES)}) as http:
-        await desk.begin([http.url(f"/{n}") for n in range(FETCHES)])
-        with pytest.raises(ExceptionGroup) as ended:
-            await desk.ingest(*range(FETCHES), room_bytes=room_bytes)
-    assert getattr(first_of(ended.value), "code", None) == "batch_too_large"
-    assert sum(map(len, desk.objects("files/").values())) <= room_bytes
-
-
-async def test_what_came_to_nothing_gives_its_room_back(desk: BatchDesk) -> None:
-    recording = spoken(2)
-    halves = iter([recording[: len(recording) // 2], recording])
-    scripts = {"/a": lambda visit: visit.answer(body=next(halves), headers={"Content-Length": str(len(recording))})}
-    with ScriptedHttp(scripts) as http:
-        room = Room(len(recording))
-        for _ in range(2):
-            with contextlib.suppress(Transient):
-                desk.house.fetcher.fetch(
-                    http.url("/a"),
-                    MediaLimits(60.0, len(recording)),
-                    lambda: RoomWriter(desk.house.blobs.writer("jobs/j/source"), room),
-                    threading.Event(),
-                )
-    assert desk.house.blobs.get("jobs/j/source") == recording
-
-
-async def test_an_address_in_passing_trouble_is_asked_again_by_itself(desk: BatchDesk) -> None:
-    """As often as any source; its neighbours are done meanwhile."""
-    with ScriptedHttp({"/a": lambda visit: visit.answer(503)}) as http:
-        await desk.begin([http.url("/a"), spoken(2)])
-        first = await desk.ingest(0, 1)
-        assert (first.again, [pack.files for pack in first.packs]) == ((0,), [(1,)])
-        while (await desk.ingest(0)).again:
-            continue
-        assert len(http.visits) == stale_after("source_unreachable")
-    row = (await desk.rows())[0]
-    assert (row.error_code, row.error_reason) == ("transient_error", "source_unreachable")
 
 
 async def test_a_recording_that_is_gone_fails_alone(desk: BatchDesk) -> None:

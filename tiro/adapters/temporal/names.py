@@ -5,11 +5,19 @@ from __future__ import annotations
 from temporalio.common import SearchAttributeKey
 
 CONTROL = "tiro-control"
+ADDRESSES = "tiro-fetch"
 MEDIA = "tiro-media"
 SPEECH = "tiro-speech"
 VOICES = "tiro-voices"
 DELIVER = "tiro-deliver"
-QUEUES: dict[str, str] = {"control": CONTROL, "media": MEDIA, "speech": SPEECH, "voices": VOICES, "deliver": DELIVER}
+QUEUES: dict[str, str] = {
+    "control": CONTROL,
+    "fetch": ADDRESSES,
+    "media": MEDIA,
+    "speech": SPEECH,
+    "voices": VOICES,
+    "deliver": DELIVER,
+}
 """Short name, as `worker.py --queue` takes it -> task queue."""
 
 TRANSCRIPTION = "Transcription"
