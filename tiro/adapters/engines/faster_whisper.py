@@ -102,7 +102,8 @@ def _spec(model: str, name: str, machine: Machine, sizes: Sizes, number: int) ->
         config |= {"device": "cuda", "compute_type": "float16", "device_index": number % machine.cards, "threads": 4}
     if sizes.context == "short":
         config["context"] = sizes.context
-    return Spec(_LOADER, config, sizes.batch)
+    # a card is filled by one of them, and leaves the processor free for the next batch
+    return Spec(_LOADER, config, sizes.batch, ahead=machine.cards > 0, beside=machine.cards == 0)
 
 
 async def _downloaded(repository: str) -> bool:
