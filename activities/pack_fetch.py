@@ -119,6 +119,6 @@ class PackFetch:
             room.take(there.size_bytes)
             return there.size_bytes
         fetched = await self._threads.run_stoppable(
-            lambda stop: self._fetcher.fetch(url, limits, lambda: RoomWriter(self._blobs.writer(key), room), stop)
+            lambda stop: self._fetcher.fetch(url, limits, lambda _: RoomWriter(self._blobs.writer(key), room), stop)
         )
         return (await self._line.keep(job.job_id, job.run, fetched.blob)).size_bytes

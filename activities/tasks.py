@@ -39,6 +39,14 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """Indexes of the spans to be heard: those with speech, unless all are; the others need no engine."""
 
 
+class FetchTask(msgspec.Struct, frozen=True):
+    """`announce_from_s`: as for `IngestTask`, of what is cut while it comes; None: only bring it."""
+
+    job_id: str
+    run: int
+    announce_from_s: float | None = None
+
+
 class IngestTask(msgspec.Struct, frozen=True):
     """`announce_from_s`: spans are announced once so many seconds are decoded; shorter recordings are handed over whole."""
 

@@ -1,8 +1,8 @@
-"""The way of one recording: begin, fetch, ingest, and beside it detect, transcribe and diarize; then merge, publish, settle, deliver."""
+"""The way of one recording: begin, ingest, and beside it detect, transcribe and diarize; then merge, publish, settle, deliver."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
 
 import msgspec
 from temporalio import workflow
@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
         Brief,
         DetectTask,
         DiarizeTask,
+        FetchTask,
         HeardSpan,
         IngestTask,
         MergeTask,
@@ -45,6 +46,8 @@ class Transcription:
         self._launch = launch  # an update may come before `run` begins
         self._announced: list[int] = []
         self._plan: str | None = None
+        self._renews = False
+        """Whether it is cut while it is fetched: another attempt may be given another recording."""
         self._prepared: Prepared | None = None
         self._spans_done = 0
         self._language: str | None = None
@@ -65,7 +68,9 @@ class Transcription:
 
     @workflow.signal(name="span_ready", description="a span is final")
     def span_ready(self, plan: str, index: int) -> None:
-        """From ingest; told twice after a retry."""
+        """From fetch or ingest; told twice after a retry."""
+        if plan != (self._plan or plan) and self._renews and self._prepared is None:
+            self._forget()
         if plan == (self._plan or plan) and index not in self._announced:
             self._plan = plan
             self._announced.append(index)
@@ -104,15 +109,18 @@ class Transcription:
         self._language = brief.language
         if brief.from_url:
             self._look("fetching")
-            await run_station(Recording.fetch, self._launch, priority=self._priority)
-        self._look("preparing")
+            self._renews = workflow.patched("cut-while-fetched")
+            if not self._renews:
+                await run_station(Recording.fetch, self._launch, priority=self._priority)
+        if not self._renews:
+            self._look("preparing")
         _, heard, diarizer = await together(self._ingest(), self._hear(brief), self._voices(brief))
         assert self._prepared is not None
         task = MergeTask(
             job_id=self._launch.job_id,
             run=self._launch.run,
             plan=self._prepared.plan,
-            parts=tuple(sorted((one for pack in heard for one in pack), key=lambda one: one.index)),
+            parts=tuple(sorted(_parts(heard, self._prepared.spans), key=lambda one: one.index)),
             language=self._language,
             language_detected=brief.language is None and brief.detects,
             primary=brief.engines[0],
@@ -128,16 +136,37 @@ class Transcription:
         return await settle(self._launch, "completed")
 
     async def _ingest(self) -> None:
+        if self._renews:
+            fetch = FetchTask(self._launch.job_id, self._launch.run, PACK_S)
+            await run_station(Recording.fetch, fetch, priority=self._priority)
+            self._look("preparing")
         task = IngestTask(self._launch.job_id, self._launch.run, PACK_S)
-        self._prepared = await run_station(Recording.ingest, task, priority=self._priority)
-        self._plan = self._prepared.plan
+        prepared = await run_station(Recording.ingest, task, priority=self._priority)
+        if self._renews and prepared.plan != self._plan:
+            self._forget()
+        self._prepared = prepared
+        self._plan = prepared.plan
         self._look("transcribing")
 
     async def _hear(self, brief: Brief) -> list[list[HeardSpan]]:
-        await workflow.wait_condition(lambda: bool(self._announced) or self._prepared is not None)
-        if brief.language is None and brief.detects:
-            await self._detect()
-        return await fan_out(self._packs(), brief.spans_in_flight)
+        while True:
+            await workflow.wait_condition(lambda: bool(self._announced) or self._prepared is not None)
+            plan = self._plan
+            assert plan is not None
+            if brief.language is None and brief.detects:
+                await self._detect()
+            heard = await fan_out(self._packs(plan), brief.spans_in_flight)
+            if plan == self._plan:
+                return heard
+            # the recording is not what it was: all of that is heard anew
+            self._language = brief.language
+
+    def _forget(self) -> None:
+        """What was announced is of a recording that is there no more."""
+        self._plan = None
+        self._announced.clear()
+        self._warnings.clear()
+        self._spans_done = 0
 
     async def _detect(self) -> None:
         """Skipped where one activity hears everything anyway. Nothing found: each span goes by itself."""
@@ -154,32 +183,33 @@ class Transcription:
                 raise
             self._warnings.append("language_not_detected")
 
-    async def _packs(self) -> AsyncIterator[Awaitable[list[HeardSpan]]]:
-        """Spans to hear, as they become final: one by one, or all of a short recording at once."""
+    async def _packs(self, plan: str) -> AsyncIterator[Awaitable[list[HeardSpan]]]:
+        """Spans of this plan to hear, as they become final: one by one, or all of a short recording at once."""
         handed: set[int] = set()
         while True:
-            await workflow.wait_condition(lambda: bool(self._waiting(handed)) or self._prepared is not None)
+            await workflow.wait_condition(
+                lambda: bool(self._waiting(handed)) or self._prepared is not None or plan != self._plan
+            )
             await workflow.wait_condition(lambda: not self._paused)
             waiting = self._waiting(handed)
-            if not waiting:
+            if not waiting or plan != self._plan:
                 return
             pack = waiting if not self._announced else waiting[:1]
             handed.update(pack)
-            yield self._transcribe(pack)
+            yield self._transcribe(plan, pack)
 
     def _waiting(self, handed: set[int]) -> tuple[int, ...]:
         known = self._prepared.spans if self._prepared else tuple(self._announced)
         return tuple(index for index in known if index not in handed)
 
-    async def _transcribe(self, spans: tuple[int, ...]) -> list[HeardSpan]:
+    async def _transcribe(self, plan: str, spans: tuple[int, ...]) -> list[HeardSpan]:
         """With the engine of the moment; when it fails in passing once too often, with the next of the chain."""
-        assert self._plan is not None
         while True:
             engine = self._engine
             task = TranscribeTask(
                 job_id=self._launch.job_id,
                 run=self._launch.run,
-                plan=self._plan,
+                plan=plan,
                 spans=spans,
                 engine=self._engines[engine],
                 accept=self._engines,
@@ -195,7 +225,7 @@ class Transcription:
                 if told is None or not told.passing or not self._fall_back(engine):
                     raise
                 continue
-            self._spans_done += len(spans)
+            self._spans_done += len(spans) if plan == self._plan else 0
             self._look(self._stage)
             return heard
 
@@ -240,3 +270,8 @@ class Transcription:
             paused=self._paused,
             priority=self._priority or self._launch.priority,
         )
+
+
+def _parts(heard: Iterable[Iterable[HeardSpan]], spans: Sequence[int]) -> Iterator[HeardSpan]:
+    """Those of the plan: what an attempt announced that was given more of the recording is none of it."""
+    return (one for pack in heard for one in pack if one.index in spans)

@@ -21,7 +21,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from activities.tasks import Brief, TranscribeTask
 from tests.replay import batches
 from tests.replay.commands import FINGERPRINTS, fingerprints
-from tests.workflows.stations import ScriptedStations, failure, start, start_fetch, working
+from tests.workflows.stations import PLAN, ScriptedStations, announce, failure, start, start_fetch, working
 from tiro.adapters.temporal import names
 from tiro.adapters.temporal.binary import get_binary
 from tiro.adapters.temporal.converter import DATA_CONVERTER
@@ -61,6 +61,22 @@ async def long(client: Client) -> str:
             await asyncio.sleep(0.1)
         await handle.execute_update("resume")
         return await _ended(handle)
+
+
+async def renewed(client: Client) -> str:
+    """Cut while it was fetched; a second attempt at that was given another recording."""
+    brief = Brief(from_url=True, language=None, diarize=False, engines=("first",), detects=True)
+    stations = ScriptedStations(spans=2, announce=True, brief=brief)
+    heard = asyncio.Event()
+
+    async def bring() -> None:
+        await announce("other", 0)
+        await heard.wait()
+        await announce(PLAN, 0)
+
+    stations.hear, stations.bring = lambda task: heard.set(), bring
+    async with working(client, stations):
+        return await _ended(await start(client))
 
 
 async def cancelled(client: Client) -> str:
@@ -148,7 +164,7 @@ async def upkeep(client: Client) -> str:
 
 
 PATHS: tuple[Way, ...] = (
-    short, long, cancelled, failed, without_voices, superseded, ahead, refused_ahead, delivery, exhausted, upkeep,
+    short, long, renewed, cancelled, failed, without_voices, superseded, ahead, refused_ahead, delivery, exhausted, upkeep,
     *batches.PATHS,
 )  # fmt: skip
 

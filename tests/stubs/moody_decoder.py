@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from tiro.adapters.media.decoder_child import main
+from tiro.adapters.media.growth import Growth
 from tiro.adapters.media.protocol import Block, End, Frame, Order
 from tiro.model.media import MediaProbe
 
@@ -83,7 +84,7 @@ DEEDS: dict[str, Callable[[], object]] = {
 }
 
 
-def decode(source: int, order: Order, emit: Callable[[Frame], None]) -> None:
+def decode(source: int, growth: Growth | None, order: Order, emit: Callable[[Frame], None]) -> None:
     word = os.read(source, 100).decode().split()[0]
     emit(msgspec.structs.replace(PROBE, codec=hands()) if word == "hands" else PROBE)
     if word in DEEDS:

@@ -20,6 +20,7 @@ from activities.tasks import (
     Brief,
     DetectTask,
     DiarizeTask,
+    FetchTask,
     HeardSpan,
     IngestTask,
     MergeTask,
@@ -81,7 +82,7 @@ class ScriptedStations:
         self.log.append(("note", (stage, paused)))
 
     @activity.defn(name="fetch")
-    async def fetch(self, task: Run) -> None:
+    async def fetch(self, task: FetchTask) -> None:
         self.log.append(("fetch", task))
         if self.bring:
             await _maybe(self.bring())
@@ -98,9 +99,7 @@ class ScriptedStations:
         if self.cut:
             await _maybe(self.cut())
         if self.announce:
-            handle = activity.client().get_workflow_handle(activity.info().workflow_id)
-            for index in self.spans:
-                await handle.signal("span_ready", args=[PLAN, index])
+            await announce(PLAN, *self.spans)
         return Prepared(plan=PLAN, layout="mono", decoded_s=600.0, speech_s=500.0, spans=self.spans)
 
     @activity.defn(name="detect")
@@ -166,6 +165,13 @@ class ScriptedStations:
 async def _maybe(value: Any) -> None:
     if asyncio.iscoroutine(value):
         await value
+
+
+async def announce(plan: str, *spans: int) -> None:
+    """As fetch and ingest do, from within a station."""
+    handle = activity.client().get_workflow_handle(activity.info().workflow_id)
+    for index in spans:
+        await handle.signal("span_ready", args=[plan, index])
 
 
 async def beat() -> None:

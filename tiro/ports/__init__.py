@@ -14,7 +14,17 @@ from tiro.ports.books import Books
 from tiro.ports.content import Blobs, BlobWriter
 from tiro.ports.desk import PartsDesk, PartWriter, PutAddress, UploadDesk
 from tiro.ports.flow import Launch, Orchestrator
-from tiro.ports.media import Answer, Courier, Fetched, Fetcher, PreparedEnd, PreparedFile, PreparedSpan, Preparer
+from tiro.ports.media import (
+    Answer,
+    Courier,
+    Fetched,
+    Fetcher,
+    Growing,
+    PreparedEnd,
+    PreparedFile,
+    PreparedSpan,
+    Preparer,
+)
 from tiro.ports.records import Accounts, Families, Hooks, Jobs, Ledger, Limits, Records, Replays, Transaction
 from tiro.ports.signing import SigningKeys
 from tiro.ports.speech import Diarizer, Engine, SpanAudio, Urgency
@@ -35,6 +45,7 @@ __all__ = [
     "Families",
     "Fetched",
     "Fetcher",
+    "Growing",
     "Hooks",
     "Ids",
     "Jobs",

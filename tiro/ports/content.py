@@ -78,6 +78,10 @@ class Blobs(Protocol):
         """Where the object lies as a readable file, when the store is a folder; else None."""
         ...
 
+    def begun_path(self, writer: BlobWriter) -> Path | None:
+        """A file in which all that this writer has taken so far can be read, when the store is a folder; else None."""
+        ...
+
     def check(self) -> tuple[str, ...]:
         """Write, read and remove a small object; codes of what an operator should know (`bucket_keeps_versions`, `store_forgets`).
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -42,6 +43,28 @@ class PreparedFile(msgspec.Struct, frozen=True, kw_only=True):
     error: TiroError | None = None
 
 
+class Growing(Protocol):
+    """A recording that still comes in, as a file that grows from its beginning on."""
+
+    @property
+    def path(self) -> Path:
+        """Where what is there can be read."""
+        ...
+
+    @property
+    def size_bytes(self) -> int | None:
+        """How large it will be, where that is known."""
+        ...
+
+    def told(self) -> AbstractContextManager[int]:
+        """A pipe's end to read from: eight bytes, little endian, say how much is there; its end, that all is. While the block runs."""
+        ...
+
+    def is_whole(self) -> bool:
+        """Whether all of it is there. Raises what broke it off."""
+        ...
+
+
 class Preparer(Protocol):
     """Decodes a recording once, streaming, finds speech and cuts spans. Strangers' bytes are read in a child process. Blocking."""
 
@@ -63,9 +86,12 @@ class Preparer(Protocol):
         ...
 
     def prepare(
-        self, source: Path, limits: MediaLimits, split_channels: bool, stop: threading.Event
+        self, source: Path | Growing, limits: MediaLimits, split_channels: bool, stop: threading.Event
     ) -> Iterator[MediaProbe | PreparedSpan | PreparedEnd]:
         """One MediaProbe, then spans as they become final, then one PreparedEnd. Memory is bounded by the span.
+
+        One that still comes in is decoded as far as it is there, to the same spans as when it is whole; a container that is read from
+        its end waits for that.
 
         Raises MediaRefused (also when the decoded seconds pass the limit). Closing the iterator, or `stop`, ends the child.
         """
@@ -99,8 +125,13 @@ class Fetched(msgspec.Struct, frozen=True):
 class Fetcher(Protocol):
     """Brings the recording behind an address into a writer, through the egress guard. Blocking."""
 
-    def fetch(self, url: str, limits: MediaLimits, writer: Callable[[], BlobWriter], stop: threading.Event) -> Fetched:
-        """Raises SourceRefused, TooLarge, Transient `source_timeout` and the like. A failed fetch leaves no object."""
+    def fetch(
+        self, url: str, limits: MediaLimits, writer: Callable[[int | None], BlobWriter], stop: threading.Event
+    ) -> Fetched:
+        """`writer` is asked when the recording begins to come, with its size where that is known.
+
+        Raises SourceRefused, TooLarge, Transient `source_timeout` and the like. A failed fetch leaves no object.
+        """
         ...
 
     def check(self, url: str) -> None:

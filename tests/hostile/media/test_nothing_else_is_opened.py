@@ -87,7 +87,7 @@ def without_walls(path: Path) -> str | None:
     """Decoded in this process, which may open what it likes: the whitelists alone hold."""
     frames: list[Frame] = []
     try:
-        demux.decode(os.open(path, os.O_RDONLY), ORDER, frames.append)
+        demux.decode(os.open(path, os.O_RDONLY), None, ORDER, frames.append)
     except MediaRefused as refused:
         return refused.reason
     return None
@@ -132,7 +132,7 @@ def test_the_decoder_of_a_video_is_never_opened(
     with av.logging.Capture(local=False) as logs:
         av.logging.set_level(av.logging.VERBOSE)
         try:
-            demux.decode(os.open(upload, os.O_RDONLY), ORDER, frames.append)
+            demux.decode(os.open(upload, os.O_RDONLY), None, ORDER, frames.append)
         finally:
             av.logging.set_level(None)
     assert isinstance(frames[-1], End)

@@ -13,7 +13,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.recording import LOOK_AGAIN_S, Recording
-from activities.tasks import Run
+from activities.tasks import FetchTask
 from activities.threads import Threads
 from tests.unit.services.desk import Desk
 from tiro.model.account import Account
@@ -23,7 +23,7 @@ from tiro.ports import BlobWriter, Fetched
 from tiro.services.line import Superseded
 
 URL = "https://bucket.example/recording"
-TASK = Run("job_1", 1)
+TASK = FetchTask("job_1", 1)
 
 
 class OneAnswer:
@@ -36,10 +36,12 @@ class OneAnswer:
 
     def check(self, url: str) -> None: ...
 
-    def fetch(self, url: str, limits: MediaLimits, writer: Callable[[], BlobWriter], stop: threading.Event) -> Fetched:
+    def fetch(
+        self, url: str, limits: MediaLimits, writer: Callable[[int | None], BlobWriter], stop: threading.Event
+    ) -> Fetched:
         self.asked.append(url)
         assert len(self.asked) == 1
-        incoming = writer()
+        incoming = writer(None)
         incoming.write(b"recording")
         self.meanwhile()
         stored = incoming.commit()

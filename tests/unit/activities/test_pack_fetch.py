@@ -74,7 +74,7 @@ async def test_what_came_to_nothing_gives_its_room_back(desk: BatchDesk) -> None
                 desk.house.fetcher.fetch(
                     http.url("/a"),
                     MediaLimits(60.0, len(recording)),
-                    lambda: RoomWriter(desk.house.blobs.writer("jobs/j/source"), room),
+                    lambda _: RoomWriter(desk.house.blobs.writer("jobs/j/source"), room),
                     threading.Event(),
                 )
     assert desk.house.blobs.get("jobs/j/source") == recording

@@ -32,7 +32,7 @@ class Shelf:
     def __init__(self) -> None:
         self.blobs = MemoryBlobs(StillClock())
 
-    def writer(self) -> MemoryWriter:
+    def writer(self, size_bytes: int | None = None) -> MemoryWriter:
         return self.blobs.writer("source")
 
     @property

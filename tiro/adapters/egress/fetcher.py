@@ -32,7 +32,9 @@ class WebFetcher:
         """What can be said without a connection. Only plain http asks the resolver, since it must be allowed."""
         self._guard.check(url)
 
-    def fetch(self, url: str, limits: MediaLimits, writer: Callable[[], BlobWriter], stop: threading.Event) -> Fetched:
+    def fetch(
+        self, url: str, limits: MediaLimits, writer: Callable[[int | None], BlobWriter], stop: threading.Event
+    ) -> Fetched:
         """The recording into the store; `fetcher` is site, podcast or http."""
         patience = Patience(self._deadline_s, stop)
         patience.check()

@@ -69,9 +69,9 @@ class Download:
                 raise TooLarge(limit_bytes)
             yield chunk
 
-    def copy(self, limit_bytes: int, writer: Callable[[], BlobWriter]) -> BlobRef:
+    def copy(self, limit_bytes: int, writer: Callable[[int | None], BlobWriter]) -> BlobRef:
         """The body into the store; whatever goes wrong, no object is left."""
-        into = writer()
+        into = writer(self._claims_bytes)
         try:
             for chunk in self.chunks(limit_bytes):
                 into.write(chunk)

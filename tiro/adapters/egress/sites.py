@@ -51,7 +51,9 @@ class Sites:
         """Whether an extractor other than the generic one takes this address. Nothing is connected to. Raises SourceRefused."""
         return self._knowing.knows(url, patience)
 
-    def fetch(self, url: str, limits: MediaLimits, writer: Callable[[], BlobWriter], patience: Patience) -> BlobRef:
+    def fetch(
+        self, url: str, limits: MediaLimits, writer: Callable[[int | None], BlobWriter], patience: Patience
+    ) -> BlobRef:
         """Raises SourceRefused, MediaRefused duration_exceeds_limit, TooLarge, Transient; leaves no file behind."""
         with (
             passing_folder(self._scratch, "site-") as folder,
@@ -182,10 +184,11 @@ def _raise(outcome: Outcome, proxy: FilteringProxy, limits: MediaLimits) -> NoRe
             raise Transient("source_unreachable", "The site could not be read.")
 
 
-def _stored(file: Path, limits: MediaLimits, writer: Callable[[], BlobWriter], patience: Patience) -> BlobRef:
-    if file.stat().st_size > limits.max_bytes:
+def _stored(file: Path, limits: MediaLimits, writer: Callable[[int | None], BlobWriter], patience: Patience) -> BlobRef:
+    size_bytes = file.stat().st_size
+    if size_bytes > limits.max_bytes:
         raise TooLarge(limits.max_bytes)
-    into = writer()
+    into = writer(size_bytes)
     try:
         with file.open("rb") as source:
             while data := source.read(_COPY_BYTES):

@@ -8,6 +8,7 @@ jail          what a child may use: memory, CPU seconds, no files, no processes,
 syscalls      what a child may still ask of the kernel
 walls         which of these walls this system can put up
 protocol      how orders and frames look on the wire between them
+growth        (child) what of a recording that still comes in is there
 demux         (child) bytes to frames: whitelists, claims, tracks, damage
 resample      (child) frames to 16 kHz int16, one or two channels
 riff          (child) WAV files that lie about their length

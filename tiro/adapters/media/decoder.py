@@ -14,6 +14,8 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+
 from tiro.adapters.media.protocol import (
     HEADER,
     HELLO,
@@ -29,6 +31,7 @@ from tiro.adapters.media.protocol import (
 from tiro.adapters.media.zygote import Zygote
 from tiro.model.errors import MediaRefused, TiroError, TooLarge, Transient
 from tiro.model.media import SAMPLE_RATE_HZ, MediaLimits, MediaProbe
+from tiro.ports import Growing
 
 _POLL_MS = 200
 _PIPE_BYTES = 1 << 20
@@ -63,17 +66,28 @@ class Decoders:
         self._tokens = itertools.count(1)
 
     def frames(
-        self, source: Path, limits: MediaLimits, stop: threading.Event, *, split_channels: bool, probe_only: bool
+        self,
+        source: Path | Growing,
+        limits: MediaLimits,
+        stop: threading.Event,
+        *,
+        split_channels: bool,
+        probe_only: bool,
     ) -> Iterator[Frame]:
         """What the child finds: a MediaProbe, Blocks, an End. Closing the iterator ends the child.
 
-        Raises MediaRefused, TooLarge, Stopped, and Transient `decoder_unavailable` when no child can be had.
+        Raises MediaRefused, TooLarge, Stopped, what broke a Growing, and Transient `decoder_unavailable` when no child can be had.
         """
         with contextlib.ExitStack() as stack:
-            descriptor = _opened(source, limits)
-            stack.callback(os.close, descriptor)
+            growing = None if isinstance(source, Path) else source
+            descriptors = [_opened(source, limits) if isinstance(source, Path) else _opened_early(source, limits)]
+            stack.callback(os.close, descriptors[0])
             order = self._order(1, limits, split_channels=split_channels, probe_only=probe_only)
-            child = stack.enter_context(self._child(order, [descriptor], limits, stop))
+            if growing is not None:
+                order = msgspec.structs.replace(order, growing=True, size_bytes=growing.size_bytes)
+                # closed after the child has ended: an end of it says that the file is whole
+                descriptors.append(stack.enter_context(growing.told()))
+            child = stack.enter_context(self._child(order, descriptors, limits, stop, growing))
             zygote = self._zygote.pid
             try:
                 yield from _checked(child.frames(), limits)
@@ -126,10 +140,15 @@ class Decoders:
 
     @contextlib.contextmanager
     def _child(
-        self, order: Order, descriptors: Sequence[int], limits: MediaLimits, stop: threading.Event
+        self,
+        order: Order,
+        descriptors: Sequence[int],
+        limits: MediaLimits,
+        stop: threading.Event,
+        growing: Growing | None = None,
     ) -> Iterator[_Pipe]:
         """A child at work on these files, and its end with ours."""
-        pipe = _Pipe(self._piped(order, descriptors), limits, stop)
+        pipe = _Pipe(self._piped(order, descriptors), limits, stop, growing)
         try:
             yield pipe
         finally:
@@ -153,9 +172,15 @@ class Decoders:
 
 
 class _Pipe:
-    """Bytes to frames. Time spent waiting for the child counts against its deadline; time that our caller takes does not."""
+    """Bytes to frames. Time spent waiting for the child counts against its deadline; time that our caller takes does not.
 
-    def __init__(self, descriptor: int, limits: MediaLimits, stop: threading.Event) -> None:
+    Nor does time in which a recording still comes in: whoever brings it has a deadline of his own.
+    """
+
+    def __init__(
+        self, descriptor: int, limits: MediaLimits, stop: threading.Event, growing: Growing | None = None
+    ) -> None:
+        self._growing = growing
         self._descriptor = descriptor
         self._deadline_s = limits.deadline_s
         self._left_s = math.inf
@@ -222,6 +247,8 @@ class _Pipe:
                     raise Stopped
                 if self._poll.poll(_POLL_MS):
                     return
+                if self._growing is not None and not self._growing.is_whole():
+                    began = time.monotonic()
                 waited_s = time.monotonic() - began
                 if waited_s > min(patience_s, self._left_s):
                     raise died
@@ -244,6 +271,13 @@ def _opened(source: Path, limits: MediaLimits) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _opened_early(source: Growing, limits: MediaLimits) -> int:
+    """As much of it as is there; that it is too large may be known already."""
+    if source.size_bytes is not None and source.size_bytes > limits.max_bytes:
+        raise TooLarge(limits.max_bytes)
+    return os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _of_several(child: _Pipe, limits: MediaLimits) -> Iterator[Frame]:

@@ -19,11 +19,12 @@ from pathlib import Path
 import msgspec
 
 from tiro.adapters.media import demux, jail
+from tiro.adapters.media.growth import Growth
 from tiro.adapters.media.protocol import HEADER, HELLO, MAX_ORDER_BYTES, MAX_SOURCES, Frame, Kill, Order, Refused, pack
 from tiro.model.errors import MediaRefused
 
-Decode = Callable[[int, Order, Callable[[Frame], None]], None]
-"""(source descriptor, order, where frames go)."""
+Decode = Callable[[int, Growth | None, Order, Callable[[Frame], None]], None]
+"""(source descriptor, what tells of its growth if it still comes in, order, where frames go)."""
 
 
 def serve(control: socket.socket, decode: Decode) -> None:
@@ -91,9 +92,13 @@ def _close_all_but(*kept: int) -> None:
 def _work(order: Order, sources: Sequence[int], sink: int, decode: Decode) -> None:
     _write(sink, HEADER.pack(HELLO, 0))
     jail.confine(order.cpu_s, order.memory_bytes)
+    growth: Growth | None = None
+    if order.growing:
+        *sources, told = sources
+        growth = Growth(told, order.size_bytes)
     for source in sources:
         try:
-            decode(source, order, lambda frame: _write(sink, pack(frame)))
+            decode(source, growth, order, lambda frame: _write(sink, pack(frame)))
         except MediaRefused as refusal:
             _write(sink, pack(Refused(refusal.reason)))
 

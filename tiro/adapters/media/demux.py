@@ -13,6 +13,7 @@ import av.container
 import av.stream
 
 from tiro.adapters.media import riff
+from tiro.adapters.media.growth import Growth
 from tiro.adapters.media.protocol import Block, End, Frame, Order
 from tiro.adapters.media.resample import Resampler, check
 from tiro.model.errors import MediaRefused
@@ -52,19 +53,34 @@ _MAX_BAD_READS = 50
 
 
 class Source:
-    """The file as libavformat sees it: bytes without a name, so that nothing relative to it can be opened."""
+    """The file as libavformat sees it: bytes without a name, so that nothing relative to it can be opened.
 
-    def __init__(self, descriptor: int) -> None:
+    One that still comes in looks just the same, and is decoded to the same sound: what is not there yet is waited for.
+    """
+
+    def __init__(self, descriptor: int, growth: Growth | None = None) -> None:
         self._file: BinaryIO = os.fdopen(descriptor, "rb", buffering=0)
-        self.size_bytes = os.fstat(descriptor).st_size
-        self.head = self._file.read(16)
-        self.riff = riff.look(self._file, self.size_bytes)
+        self._growth = growth
+        self.head = self.read(16)
+        self.riff = riff.look(self)
         self._file.seek(0)
 
+    @property
+    def size_bytes(self) -> int:
+        if self._growth is not None:
+            if self._growth.size_bytes is not None:
+                return self._growth.size_bytes
+            self._growth.reach(None)
+        return os.fstat(self._file.fileno()).st_size
+
     def read(self, size: int) -> bytes:
+        if self._growth is not None:
+            self._growth.reach(self._file.tell() + size)
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        if whence == os.SEEK_END:
+            return self._file.seek(self.size_bytes + offset)
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
@@ -82,10 +98,10 @@ class Source:
         return frame_sync or begun or self.head.startswith(_MAGIC) or self.head[4:8] in _BOXES
 
 
-def decode(descriptor: int, order: Order, emit: Callable[[Frame], None]) -> None:
+def decode(descriptor: int, growth: Growth | None, order: Order, emit: Callable[[Frame], None]) -> None:
     """Emits a MediaProbe, then Blocks, then an End. Raises MediaRefused."""
     with ExitStack() as stack:
-        source = stack.enter_context(closing(Source(descriptor)))
+        source = stack.enter_context(closing(Source(descriptor, growth)))
         if source.riff.odd_samples:
             raise MediaRefused("unsupported_format")
         container = stack.enter_context(_open(source))
@@ -108,7 +124,7 @@ def rehearse() -> None:
         silence.writeframes(bytes(SAMPLE_RATE_HZ // 5))
     os.lseek(descriptor, 0, os.SEEK_SET)
     order = Order(token=0, max_duration_s=1, split_channels=False, probe_only=False, cpu_s=0, memory_bytes=0)
-    decode(descriptor, order, lambda _: None)
+    decode(descriptor, None, order, lambda _: None)
 
 
 def _open(source: Source) -> av.container.InputContainer:
@@ -127,7 +143,7 @@ def _open(source: Source) -> av.container.InputContainer:
             return av.open(source, "r", format=name, container_options=options)
         except (av.FFmpegError, ValueError):
             continue
-    if source.size_bytes == 1 or (source.known and source.size_bytes <= _BARE_BYTES):
+    if source.size_bytes <= 1 or (source.known and source.size_bytes <= _BARE_BYTES):
         raise MediaRefused("empty_audio")
     raise MediaRefused("decode_failed" if source.known else "unsupported_format")
 

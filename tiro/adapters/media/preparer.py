@@ -19,7 +19,7 @@ from tiro.adapters.media.protocol import MAX_SOURCES, Block, End, Frame
 from tiro.adapters.media.vad import SILENT_PEAK, EnergyVad, SileroModel, Vad
 from tiro.model.errors import MediaRefused, TooLarge
 from tiro.model.media import SAMPLE_RATE_HZ, MediaLimits, MediaProbe
-from tiro.ports import PreparedEnd, PreparedFile, PreparedSpan, Samples
+from tiro.ports import Growing, PreparedEnd, PreparedFile, PreparedSpan, Samples
 
 VadName = Literal["silero", "energy"]
 
@@ -84,7 +84,7 @@ class ChildPreparer:
         return probe
 
     def prepare(
-        self, source: Path, limits: MediaLimits, split_channels: bool, stop: threading.Event
+        self, source: Path | Growing, limits: MediaLimits, split_channels: bool, stop: threading.Event
     ) -> Iterator[MediaProbe | PreparedSpan | PreparedEnd]:
         """One MediaProbe, spans as they become final, one PreparedEnd."""
         with self._frames(source, limits, stop, split_channels=split_channels, probe_only=False) as frames:
@@ -139,7 +139,13 @@ class ChildPreparer:
         self._zygote.close()
 
     def _frames(
-        self, source: Path, limits: MediaLimits, stop: threading.Event, *, split_channels: bool, probe_only: bool
+        self,
+        source: Path | Growing,
+        limits: MediaLimits,
+        stop: threading.Event,
+        *,
+        split_channels: bool,
+        probe_only: bool,
     ) -> closing[Generator[Frame]]:
         frames = self._decoders.frames(source, limits, stop, split_channels=split_channels, probe_only=probe_only)
         return closing(cast("Generator[Frame]", frames))

@@ -29,7 +29,8 @@ HELLO, PROBE, BLOCK, END, REFUSED = b"H", b"P", b"B", b"E", b"R"
 class Order(msgspec.Struct, frozen=True, tag="order"):
     """Decode these files, one after the other. The message carries their descriptors, and last that of the pipe to write.
 
-    Limits are each file's, but `cpu_s` is the child's.
+    Limits are each file's, but `cpu_s` is the child's. `growing`: the one file still comes in; a pipe that tells of it follows its
+    descriptor, and `size_bytes` is what it will have, where that is known.
     """
 
     token: int
@@ -39,6 +40,8 @@ class Order(msgspec.Struct, frozen=True, tag="order"):
     cpu_s: int
     memory_bytes: int
     moving_pictures: bool = True
+    growing: bool = False
+    size_bytes: int | None = None
 
 
 class Kill(msgspec.Struct, frozen=True, tag="kill"):

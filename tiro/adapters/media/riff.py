@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import string
 import struct
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple, Protocol
 
 _CHUNK = struct.Struct("<4sI")
 _FORMAT = struct.Struct("<HHIIHH")
 _NAME = frozenset(string.ascii_letters.encode() + string.digits.encode() + b" _-")
 _PCM = 1
 _MAX_CHUNKS = 200
+
+
+class Bytes(Protocol):
+    """What is looked at. Its size is asked for only where it matters: of one that still comes in, it may be long in coming."""
+
+    @property
+    def size_bytes(self) -> int: ...
+    def read(self, size: int, /) -> bytes: ...
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
 
 
 class Riff(NamedTuple):
@@ -22,7 +31,7 @@ class Riff(NamedTuple):
     """Plain PCM of a sample size that is not whole bytes."""
 
 
-def look(source: BinaryIO, size_bytes: int) -> Riff:
+def look(source: Bytes) -> Riff:
     """Walks the chunks. Leaves the position anywhere."""
     source.seek(0)
     head = source.read(12)
@@ -30,9 +39,11 @@ def look(source: BinaryIO, size_bytes: int) -> Riff:
         return Riff(understates=False, odd_samples=False)
     at, seen_data, odd = len(head), False, False
     for _ in range(_MAX_CHUNKS):
+        if at >= source.size_bytes:
+            break
         source.seek(at)
         raw = source.read(_CHUNK.size)
-        if at >= size_bytes or len(raw) < _CHUNK.size:
+        if len(raw) < _CHUNK.size:
             break
         name, length = _CHUNK.unpack(raw)
         if seen_data and not _NAME.issuperset(name):

@@ -16,6 +16,7 @@ from tiro.adapters.storage.keys import checked_key, checked_prefix, missing
 from tiro.adapters.storage.streams import Slice, buffered
 from tiro.model.blob import BlobInfo, BlobRef
 from tiro.model.errors import Permanent, Transient
+from tiro.ports import BlobWriter
 
 _UNFINISHED = ".tmp"
 _BUFFER_BYTES = 256 * 1024
@@ -113,6 +114,10 @@ class FolderBlobs:
         with faults():
             return path if path.is_file() else None
 
+    def begun_path(self, writer: BlobWriter) -> Path | None:
+        """The unfinished object's own file."""
+        return writer.flushed() if isinstance(writer, FolderWriter) else None
+
     def check(self) -> tuple[str, ...]:
         """Write, read and remove a small object. Raises what the store raises; a folder has nothing to warn of."""
         key = f"check/{secrets.token_hex(8)}"
@@ -147,6 +152,12 @@ class FolderWriter:
             self._file.write(data)
         self._hash.update(data)
         self._size_bytes += len(data)
+
+    def flushed(self) -> Path:
+        """Where all that was taken so far can be read, until it is moved to where it stays."""
+        with faults():
+            self._file.flush()
+        return self._temporary
 
     def commit(self) -> BlobRef:
         """Make the object visible, durably."""

@@ -19,6 +19,7 @@ from tiro.adapters.storage.s3_writer import S3Writer, md5
 from tiro.adapters.storage.streams import Pulled, buffered
 from tiro.model.blob import BlobInfo, BlobRef
 from tiro.model.errors import Permanent, Transient
+from tiro.ports import BlobWriter
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -205,6 +206,10 @@ class S3Blobs:
     def local_path(self, key: str) -> Path | None:
         """Nothing lies in a file of this machine."""
         checked_key(key)
+        return None
+
+    def begun_path(self, writer: BlobWriter) -> Path | None:
+        """Nor does what is on its way."""
         return None
 
     def check(self) -> tuple[str, ...]:
