@@ -40,6 +40,9 @@ _MAIN = "tiro.adapters.engines.hosts.main"
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "TZ", "SSL_CERT_FILE")
 _PASSED_ON_PREFIXES = ("HF_", "CUDA_", "NVIDIA_", "CT2_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
+_AT_A_STRETCH = 2 * PASS_SAMPLES
+"""Samples that are copied before others have their turn: 4 MB, about a millisecond."""
+
 
 class HostLimits(msgspec.Struct, frozen=True):
     """When a host is killed: no hello in time, a batch past its deadline (fixed + per second of audio), too much memory.
@@ -119,8 +122,7 @@ class Host:
         self._batches += 1
         start = self._batches % self._parts * (len(self._slab) // self._parts)
         flight = Flight(self._batch(windows, ask, start))
-        # seconds of audio are megabytes, and this loop has others to serve
-        await asyncio.to_thread(_lay, self._slab, flight.batch.windows, windows)
+        await _lay(self._slab, flight.batch.windows, windows)
         if self.dead:
             flight.done.set_result(None)
             return flight.done
@@ -203,9 +205,15 @@ class Host:
                 flight.done.set_result(None)
 
 
-def _lay(slab: Slab, refs: Sequence[WindowRef], windows: Sequence[Samples]) -> None:
+async def _lay(slab: Slab, refs: Sequence[WindowRef], windows: Sequence[Samples]) -> None:
+    """Copy the audio: not in a thread, which slow calls of others may keep busy; others have their turns in between."""
+    copied = 0
     for ref, window in zip(refs, windows, strict=True):
         slab[ref.start : ref.start + ref.size] = window[: ref.size]
+        copied += ref.size
+        if copied >= _AT_A_STRETCH:
+            copied = 0
+            await asyncio.sleep(0)
 
 
 def _started(spec: Spec, socket_fd: int, slab_fd: int) -> subprocess.Popen[bytes]:

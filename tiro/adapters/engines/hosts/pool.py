@@ -60,6 +60,11 @@ class Flight:
         self.batch = batch
         self.done: asyncio.Future[Done | None]
 
+    @property
+    def lost(self) -> bool:
+        """Its host has died."""
+        return self.done.done() and self.done.result() is None
+
 
 class Pool:
     """Answers windows with one host per spec. A host's death costs the others nothing; only a window that kills alone fails."""
@@ -148,7 +153,9 @@ class Pool:
             await self._send(seat, flights[0])
         if len(flights) < seat.depth and not seat.due and (batch := await self._batcher.take_ahead(flights[0].done)):
             flights.append(Flight(batch))
-            await self._send(seat, flights[-1])
+            # where the host died in this very moment, it runs alone like the other
+            if not flights[0].lost:
+                await self._send(seat, flights[-1])
         done = await flights[0].done
         if done is None:
             await self._run_all_alone(seat, flights)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from tiro.adapters.engines.abilities import Abilities
 from tiro.adapters.engines.hosts.host import HostLimits
 from tiro.adapters.engines.hosts.pool import Figures, Pool
-from tiro.adapters.engines.hosts.protocol import Answer, Ask, Spec
+from tiro.adapters.engines.hosts.protocol import PASS_S, Answer, Ask, Spec
 from tiro.model.errors import Transient
 from tiro.model.speech import EngineOptions, Heard, Task
 from tiro.ports import Samples, Urgency
@@ -27,13 +27,13 @@ class ResidentEngine:
         self.id = abilities.id
         self.model = abilities.model
         self.max_window_s = abilities.max_window_s
-        self.windows_in_flight = sum(spec.max_batch * spec.parts for spec in specs)
+        self.windows_in_flight = _at_once(specs, self.max_window_s)
         self.pool = Pool(specs, limits or HostLimits(memory_bytes=fair_memory_bytes(len(specs))))
 
     def settle(self, specs: Sequence[Spec], limits: HostLimits, window_s: float) -> None:
         """Before it starts: other hosts, and other windows, than it was made with."""
         self.max_window_s = min(window_s, self._abilities.max_window_s)
-        self.windows_in_flight = sum(spec.max_batch * spec.parts for spec in specs)
+        self.windows_in_flight = _at_once(specs, self.max_window_s)
         self.pool = Pool(specs, limits)
 
     def supports(self, language: str | None, task: Task) -> bool:
@@ -71,6 +71,11 @@ def fair_memory_bytes(hosts: int) -> int:
     """What one of n hosts may hold before it is taken for a leak."""
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(_LEAST_MEMORY_BYTES, int(whole * _SHARE_OF_MEMORY / hosts))
+
+
+def _at_once(specs: Sequence[Spec], window_s: float) -> int:
+    """Windows of this length that the hosts have in hand, all together."""
+    return sum(spec.parts * min(spec.max_windows, int(spec.max_batch * PASS_S / window_s)) for spec in specs)
 
 
 def _sound(answer: Answer) -> Answer:
