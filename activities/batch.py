@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -13,7 +14,7 @@ from activities.flow import settled_as
 from activities.heartbeat import beating
 from activities.tasks import Run, SettledAs
 from activities.threads import Threads
-from tiro.model.batch import PAGE_FILES, BatchFile, ManifestIndex, end_of, fault_of, page_files
+from tiro.model.batch import PAGE_FILES, BatchFile, ManifestIndex, end_of, fault_of, page_files, pages_of
 from tiro.model.blob import files_prefix, page_number, pages_prefix, source_number
 from tiro.model.errors import Permanent
 from tiro.model.job import Job, JobPatch
@@ -40,7 +41,7 @@ class BatchFlow:
         self._threads = threads
         self._manifests = Manifests(blobs)
         self._document = BatchDocument(blobs)
-        self._page_width = max(1, packs_in_flight // PAGES_IN_FLIGHT)
+        self._packs_in_flight = packs_in_flight
 
     @activity.defn(name="begin_batch")
     async def begin_batch(self, task: Run) -> BatchBrief | None:
@@ -58,7 +59,7 @@ class BatchFlow:
         return BatchBrief(
             files=manifest.files,
             engines=engines,
-            page_width=self._page_width,
+            page_width=page_width(self._packs_in_flight, manifest.files),
             fetches=manifest.uploads < manifest.files,
         )
 
@@ -131,6 +132,14 @@ class BatchFlow:
         """Number -> bytes."""
         listed = ((number_of(info.key), info.size_bytes) for info in self._blobs.list(prefix))
         return {number: size_bytes for number, size_bytes in listed if number is not None}
+
+
+def page_width(packs: int, files: int) -> int:
+    """Chunks of a page that are under way at once, so that there are so many packs of the batch, however few its pages are.
+
+    The next ones are prepared while those before them are heard.
+    """
+    return math.ceil(packs / min(PAGES_IN_FLIGHT, pages_of(files)))
 
 
 def _to_do(index: ManifestIndex, completed: set[int], written: set[int]) -> tuple[int, ...]:

@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from activities.batch import page_width
 from activities.batch_tasks import HeardPack
 from tests.media_builder import numbered, wav
 from tests.unit.activities.batch_desk import BatchDesk, Dead, batch_desk
 from tiro.adapters.engines.scripted import Script, ScriptedEngine
-from tiro.model.batch import BatchFile
+from tiro.model.batch import PAGE_FILES, BatchFile
 from tiro.model.blob import BlobInfo, file_id, source_key
 from tiro.model.errors import Transient
 from tiro.model.pack import PACK_S
@@ -216,3 +217,10 @@ async def test_a_page_that_is_not_there_is_no_empty_page(desk: BatchDesk) -> Non
     with pytest.raises(Exception, match="result") as missing:
         await desk.finish()
     assert getattr(missing.value, "code", None) == "result_missing"
+
+
+@pytest.mark.parametrize(("pages", "width"), [(1, 4), (2, 2), (3, 2), (4, 1), (9, 1)])
+def test_a_batch_of_few_pages_has_as_much_under_way_as_one_of_many(pages: int, width: int) -> None:
+    """Else nothing would be prepared while its one pack is heard."""
+    assert page_width(4, pages * PAGE_FILES) == width
+    assert page_width(4, pages * PAGE_FILES - 1) == width
