@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from api import once
+
 _REF = "#/components/schemas/{name}"
 Kind = type | tuple[type, ...] | None
 """What an answer holds: a struct, a bare text or list, one of several, or nothing (of a refusal: a problem)."""
-_PLAIN: dict[Any, dict[str, str]] = {str: {"type": "string"}, list: {"type": "array"}}
+TEXT = {"type": "string"}
+BYTES = {**TEXT, "contentMediaType": "application/octet-stream"}
+"""A file in a form."""
+JOB_ID = {"name": "job_id", "in": "path", "required": True, "schema": TEXT}
+ONCE = {"name": once.HEADER, "in": "header", "schema": {**TEXT, "minLength": 1, "maxLength": once.LONGEST}}
+_PLAIN: dict[Any, dict[str, str]] = {str: TEXT, list: {"type": "array"}}
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +61,14 @@ def document(
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def codes_of(faults: Iterable[tuple[int, str]]) -> dict[int, str]:
+    """Status -> all codes that come with it, of (status, code)."""
+    by_status: defaultdict[int, list[str]] = defaultdict(list)
+    for status, code in faults:
+        by_status[status].append(code)
+    return {status: ", ".join(dict.fromkeys(names)) for status, names in by_status.items()}
 
 
 def page(described: Mapping[str, Any], name: str, names: Sequence[str]) -> bytes:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any, get_args
 
-from api import once, openapi
+from api import openapi
 from api.dialects.jobs.faults import FAULTS
 from api.dialects.jobs.wire import (
     FORMATS,
@@ -20,7 +19,7 @@ from api.dialects.jobs.wire import (
     TokenRequest,
     TranscriptAnswer,
 )
-from api.openapi import Operation
+from api.openapi import BYTES, JOB_ID, ONCE, TEXT, Operation
 from tiro.model.job import JobState
 from tiro.render import FORMATS as FILES
 
@@ -28,11 +27,11 @@ _FILES = tuple(FILES[name].media_type for name in RENDERED)
 _FORM = {
     "type": "object",
     "properties": {
-        "file": {"type": "string", "contentMediaType": "application/octet-stream"},
-        "source_url": {"type": "string"},
+        "file": BYTES,
+        "source_url": TEXT,
         "diarize": {"type": "boolean", "default": True},
         "language": {"type": "string", "default": "auto"},
-        "webhook_url": {"type": "string"},
+        "webhook_url": TEXT,
     },
 }
 _KNOWN: dict[int, type | None] = dict.fromkeys((400, 401, 500, 503))
@@ -44,9 +43,6 @@ _AUTH = '-H "Authorization: Bearer $TOKEN"'
 def _query(name: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "schema": schema}
 
-
-_ONCE = {"name": once.HEADER, "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": once.LONGEST}}
-_ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 OPERATIONS = (
     Operation(
@@ -72,7 +68,7 @@ OPERATIONS = (
         path="/jobs",
         summary="Hand in a recording: a file as multipart/form-data, or an address as JSON.",
         bodies={"multipart/form-data": _FORM, "application/json": JobFields},
-        parameters=(_query("accept_overage", type="boolean", default=False), _ONCE),
+        parameters=(_query("accept_overage", type="boolean", default=False), ONCE),
         answers={202: Accepted, **_KNOWN, **_BODY, **dict.fromkeys((402, 409, 429))},
         example=f"curl -s {_AUTH} $API/jobs -F file=@interview.mp3 -F diarize=true -F language=auto",
     ),
@@ -93,7 +89,7 @@ OPERATIONS = (
         method="GET",
         path="/jobs/{job_id}",
         summary="Where a job stands. Retry-After says when to look again.",
-        parameters=(_ID,),
+        parameters=(JOB_ID,),
         answers={200: JobAnswer, **_ONE_JOB},
         example=f"curl -s {_AUTH} $API/jobs/$JOB",
     ),
@@ -101,7 +97,7 @@ OPERATIONS = (
         method="GET",
         path="/jobs/{job_id}/transcript",
         summary="The transcript of a completed job.",
-        parameters=(_ID, _query("format", type="string", enum=list(FORMATS), default="json")),
+        parameters=(JOB_ID, _query("format", type="string", enum=list(FORMATS), default="json")),
         files=_FILES,
         answers={200: TranscriptAnswer, **_ONE_JOB, **dict.fromkeys((402, 409, 413, 415, 422))},
         example=f'curl -s {_AUTH} "$API/jobs/$JOB/transcript?format=json"',
@@ -110,7 +106,7 @@ OPERATIONS = (
         method="POST",
         path="/jobs/{job_id}/cancel",
         summary="Stop a job. Doing it twice is the same as once.",
-        parameters=(_ID,),
+        parameters=(JOB_ID,),
         answers={200: JobAnswer, **_ONE_JOB, 409: None},
         example=f"curl -s -X POST {_AUTH} $API/jobs/$JOB/cancel",
     ),
@@ -118,7 +114,7 @@ OPERATIONS = (
         method="DELETE",
         path="/jobs/{job_id}",
         summary="Remove an ended job with all its content (204), or cancel one that runs (202).",
-        parameters=(_ID,),
+        parameters=(JOB_ID,),
         answers={202: JobAnswer, 204: None, **_ONE_JOB},
         example=f"curl -s -X DELETE {_AUTH} $API/jobs/$JOB",
     ),
@@ -127,9 +123,6 @@ OPERATIONS = (
 
 def document(public_url: str) -> dict[str, Any]:
     """OpenAPI 3.1."""
-    by_status: defaultdict[int, list[str]] = defaultdict(list)
-    for code, fault in FAULTS.items():
-        by_status[fault.status].append(code)
-    codes = {status: ", ".join(names) for status, names in by_status.items()}
+    codes = openapi.codes_of((fault.status, code) for code, fault in FAULTS.items())
     about = "A key becomes a token, a recording becomes a job, and a job becomes a transcript."
     return openapi.document("Transcription API", about, public_url, OPERATIONS, Problem, codes)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any, get_args
 
-from api import once, openapi
+from api import openapi
 from api.dialects.transcribe.faults import FAULTS
 from api.dialects.transcribe.jobs_wire import (
     Created,
@@ -19,29 +18,28 @@ from api.dialects.transcribe.options import DEFAULT_MODEL, PROMPT_BYTES, REFEREN
 from api.dialects.transcribe.webhook_keys import PATH as KEYS_PATH
 from api.dialects.transcribe.webhook_keys import WebhookKeys
 from api.dialects.transcribe.wire import Problem, SyncAnswer, Taken, TopUp, TopUpAnswer
-from api.openapi import Kind, Operation
+from api.openapi import BYTES, JOB_ID, ONCE, TEXT, Kind, Operation
 from tiro.model.batch import MAX_FILES
 from tiro.model.request import CueSize
 from tiro.model.speech import Task
 from tiro.render.documents import OMISSIBLE
 
-_TEXT = {"type": "string"}
 _CHOICES: dict[str, Any] = {
-    "model": {**_TEXT, "default": DEFAULT_MODEL},
-    "language": {**_TEXT, "description": "A code such as en; left out, it is detected."},
-    "task": {**_TEXT, "enum": list(get_args(Task)), "default": "transcribe"},
+    "model": {**TEXT, "default": DEFAULT_MODEL},
+    "language": {**TEXT, "description": "A code such as en; left out, it is detected."},
+    "task": {**TEXT, "enum": list(get_args(Task)), "default": "transcribe"},
     "vad_filter": {"type": "boolean", "default": False},
-    "initial_prompt": {**_TEXT, "description": f"At most {PROMPT_BYTES} bytes."},
-    "vtt_granularity": {**_TEXT, "enum": list(get_args(CueSize)), "default": "sentence"},
-    "exclude": {**_TEXT, "description": f"Of {', '.join(OMISSIBLE)}, with commas between them."},
-    "reference_id": {**_TEXT, "maxLength": REFERENCE_CHARS},
-    "webhook_url": _TEXT,
+    "initial_prompt": {**TEXT, "description": f"At most {PROMPT_BYTES} bytes."},
+    "vtt_granularity": {**TEXT, "enum": list(get_args(CueSize)), "default": "sentence"},
+    "exclude": {**TEXT, "description": f"Of {', '.join(OMISSIBLE)}, with commas between them."},
+    "reference_id": {**TEXT, "maxLength": REFERENCE_CHARS},
+    "webhook_url": TEXT,
 }
 _FORM = {
     "type": "object",
     "properties": {
-        "file": {**_TEXT, "contentMediaType": "application/octet-stream"},
-        "url": {**_TEXT, "description": "Instead of a file: where it lies."},
+        "file": BYTES,
+        "url": {**TEXT, "description": "Instead of a file: where it lies."},
         **_CHOICES,
     },
 }
@@ -57,7 +55,7 @@ _FILE = {
     "properties": _or_null(
         {
             "reference_id": _CHOICES["reference_id"],
-            **dict.fromkeys(("url", "filename", "content_type", "language"), _TEXT),
+            **dict.fromkeys(("url", "filename", "content_type", "language"), TEXT),
             "size_bytes": {"type": "integer", "minimum": 1},
         }
     ),
@@ -67,7 +65,7 @@ _SUMS = {name: {"type": "integer", "minimum": 0} for name in ("file_count", "tot
 _MANY = {"type": "object", "required": ["files"], "properties": {"files": _FILES, **_or_null({**_SUMS, **_CHOICES})}}
 _SOURCE = {
     "type": "object",
-    "properties": {"type": {"const": "url"}, "url": _TEXT},
+    "properties": {"type": {"const": "url"}, "url": TEXT},
     "description": "Of a big_file that is fetched.",
 }
 _JOB = {
@@ -79,7 +77,7 @@ _JOB = {
             {
                 "size_bytes": {"type": "integer", "minimum": 1, "description": "Of a big_file that is uploaded."},
                 "source": _SOURCE,
-                **dict.fromkeys(("content_type", "filename"), _TEXT),
+                **dict.fromkeys(("content_type", "filename"), TEXT),
                 **_SUMS,
                 **_CHOICES,
             }
@@ -93,15 +91,13 @@ _RESUME = {
         "upload": {
             "type": "object",
             "required": ["type", "key"],
-            "properties": {"type": {"enum": ["multipart", "put"]}, "key": _TEXT, "upload_id": _TEXT},
+            "properties": {"type": {"enum": ["multipart", "put"]}, "key": TEXT, "upload_id": TEXT},
         }
     },
 }
 _KNOWN: dict[int, Kind] = dict.fromkeys((400, 401, 403, 500, 503))
 _ONE_JOB: dict[int, Kind] = {**_KNOWN, 404: None}
 _CREATES: dict[int, Kind] = {**_KNOWN, **dict.fromkeys((402, 408, 429))}
-_ID = {"name": "job_id", "in": "path", "required": True, "schema": _TEXT}
-_ONCE = {"name": once.HEADER, "in": "header", "schema": {**_TEXT, "minLength": 1, "maxLength": once.LONGEST}}
 _AUTH = '-H "Authorization: Bearer $KEY"'
 
 
@@ -123,7 +119,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/v1/jobs",
         summary="Create a job: one recording of up to 10 GB, or a batch of up to 10,000.",
         bodies={"application/json": _JOB},
-        parameters=(_ONCE,),
+        parameters=(ONCE,),
         answers={200: Created, **_CREATES, 409: None},
         example=_posting("/v1/jobs", '{"type":"big_file","size_bytes":157286400,"content_type":"audio/mpeg"}'),
     ),
@@ -132,7 +128,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/v1/jobs/{job_id}/upload-urls",
         summary="Upload addresses of 1 to 500 files of a batch.",
         bodies={"application/json": UploadPage},
-        parameters=(_ID,),
+        parameters=(JOB_ID,),
         answers={200: UploadUrls, **_ONE_JOB, 408: None, 409: None},
         example=_posting("/v1/jobs/$JOB/upload-urls", '{"files":[{"file_id":"episode_1"}]}'),
     ),
@@ -141,7 +137,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/v1/jobs/{job_id}/resume-upload",
         summary="Fresh upload addresses for what is still missing.",
         bodies={"application/json": _RESUME},
-        parameters=(_ID,),
+        parameters=(JOB_ID,),
         answers={200: Resumed, **_ONE_JOB, 408: None, 409: None},
         example=_posting("/v1/jobs/$JOB/resume-upload", '{"upload":{"type":"put","key":"\'$UPLOAD\'"}}'),
     ),
@@ -149,7 +145,7 @@ OPERATIONS: tuple[Operation, ...] = (
         method="POST",
         path="/v1/transcribe/{job_id}/upload-completed",
         summary="All has been uploaded: the job begins. Doing it twice is the same as once.",
-        parameters=(_ID,),
+        parameters=(JOB_ID,),
         answers={200: UploadCompleted, **_ONE_JOB, 409: None},
         example=f"curl -s -X POST {_AUTH} $API/v1/transcribe/$JOB/upload-completed",
     ),
@@ -157,7 +153,7 @@ OPERATIONS: tuple[Operation, ...] = (
         method="GET",
         path="/v1/transcribe/{job_id}",
         summary="Where a job stands, and where its result is.",
-        parameters=(_ID,),
+        parameters=(JOB_ID,),
         answers={200: JobAnswer, **_ONE_JOB},
         example=f"curl -s {_AUTH} $API/v1/transcribe/$JOB",
     ),
@@ -165,7 +161,7 @@ OPERATIONS: tuple[Operation, ...] = (
         method="GET",
         path="/v1/transcribe/{job_id}/result",
         summary="To the result of a job.",
-        parameters=(_ID,),
+        parameters=(JOB_ID,),
         answers={302: None, **_ONE_JOB, 409: None},
         example=f"curl -s {_AUTH} $API/v1/transcribe/$JOB/result",
     ),
@@ -173,7 +169,7 @@ OPERATIONS: tuple[Operation, ...] = (
         method="DELETE",
         path="/v1/transcribe/{job_id}",
         summary="Cancel a job that is under way, or remove one that has ended with all its content (204).",
-        parameters=(_ID,),
+        parameters=(JOB_ID,),
         answers={200: JobAnswer, 204: None, **_ONE_JOB},
         example=f"curl -s -X DELETE {_AUTH} $API/v1/transcribe/$JOB",
     ),
@@ -198,9 +194,6 @@ OPERATIONS: tuple[Operation, ...] = (
 
 def document(public_url: str) -> dict[str, Any]:
     """OpenAPI 3.1."""
-    by_status: defaultdict[int, list[str]] = defaultdict(list)
-    for code, fault in FAULTS.items():
-        by_status[fault.status].append(fault.code or code)
-    codes = {status: ", ".join(dict.fromkeys(names)) for status, names in by_status.items()}
+    codes = openapi.codes_of((fault.status, fault.code or code) for code, fault in FAULTS.items())
     about = "A recording becomes its transcript while the caller waits; large ones, and many, become jobs."
     return openapi.document("Transcribe API", about, public_url, OPERATIONS, Problem, codes)
