@@ -31,7 +31,7 @@ _GAIN = 0.05
 """What is less is noise: the smaller one is taken."""
 _WINDOWS_S = (WHOLE_S, 20.0, 15.0)
 """Shorter ones cut sentences apart."""
-_BATCHES_ON_CPU = (1, 2, 4)
+_BATCHES_ON_CPU = (1, 4)
 _BATCHES_ON_CARD = (8, 16, 32, 64)
 _LONGEST_BATCH_S = 5.0
 """On a processor: whoever is in a hurry waits for the batch that runs."""
