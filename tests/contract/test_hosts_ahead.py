@@ -112,6 +112,16 @@ async def test_a_batch_sent_ahead_that_hangs_is_killed_too(story):
         assert texts(await first) == ["480000 of en"]
 
 
+async def test_a_caller_that_leaves_while_its_window_hangs_alone_harms_no_other(story):
+    limits = msgspec.structs.replace(LIMITS, batch_s=1.0)
+    async with pool([spec(1, story=str(story))], limits) as hosts:
+        calls = [asked(hosts, one) for one in (window(HANG, 0.1), window(0.0, 0.2))]
+        await until("hears 0.1", story)
+        calls[0].cancel()
+        assert texts(await calls[1]) == ["1600 of en"]
+        assert hosts.figures().deaths == 2
+
+
 async def test_an_error_while_preparing_fails_its_window_only(story):
     async with pool([spec(1, ahead=True)]) as hosts:
         answers = await hosts.ask(short(RAISE_EARLY), ask(), US)

@@ -53,7 +53,7 @@ class Figures(msgspec.Struct, frozen=True):
     recyclings: int = 0
 
 
-class Flight:
+class Given:
     """A batch that a host is given, and its answers to come."""
 
     def __init__(self, batch: list[Waiting]) -> None:
@@ -128,57 +128,57 @@ class Pool:
         await asyncio.gather(*(seat.end() for seat in self._seats))
 
     async def _serve(self, seat: Seat) -> None:
-        flights: deque[Flight] = deque()
+        given: deque[Given] = deque()
         while True:
             try:
-                await self._step(seat, flights)
+                await self._step(seat, given)
             except (TiroError, OSError) as error:
                 # it has run before, with all its hosts: what keeps one from coming back may pass
                 _log.warning("a model host does not come back: %s", type(error).__name__)
-                await self._give_up(seat, flights, Transient("engine_unavailable"))
+                await self._give_up(seat, given, Transient("engine_unavailable"))
             except Exception as error:  # noqa: BLE001 - with nobody serving, all later windows would wait for ever
-                _log.error("%s: %d batches failed\n%s", type(error).__name__, len(flights), frames_of(error))
-                await self._give_up(seat, flights, Transient("engine_error"))
+                _log.error("%s: %d batches failed\n%s", type(error).__name__, len(given), frames_of(error))
+                await self._give_up(seat, given, Transient("engine_error"))
             except BaseException:
-                self._fail(flights, Transient("engine_stopped"))
+                self._fail(given, Transient("engine_stopped"))
                 raise
 
-    async def _step(self, seat: Seat, flights: deque[Flight]) -> None:
+    async def _step(self, seat: Seat, given: deque[Given]) -> None:
         """An idle host gets a batch, a busy one another where it takes one ahead; then the older one is waited for."""
-        if not flights:
+        if not given:
             await seat.renew()
-            flights.append(Flight(await self._batcher.take()))
+            given.append(Given(await self._batcher.take()))
             # what follows a grown one may have loaded meanwhile
             await seat.renew()
-            await self._send(seat, flights[0])
-        if len(flights) < seat.depth and not seat.due and (batch := await self._batcher.take_ahead(flights[0].done)):
-            flights.append(Flight(batch))
+            await self._send(seat, given[0])
+        if len(given) < seat.depth and not seat.due and (batch := await self._batcher.take_ahead(given[0].done)):
+            given.append(Given(batch))
             # where the host died in this very moment, it runs alone like the other
-            if not flights[0].lost:
-                await self._send(seat, flights[-1])
-        done = await flights[0].done
+            if not given[0].lost:
+                await self._send(seat, given[-1])
+        done = await given[0].done
         if done is None:
-            await self._run_all_alone(seat, flights)
+            await self._run_all_alone(seat, given)
         else:
-            self._settle(flights.popleft().batch, done)
+            self._settle(given.popleft().batch, done)
 
-    async def _run_all_alone(self, seat: Seat, flights: deque[Flight]) -> None:
-        windows = [waiting for flight in flights for waiting in flight.batch]
+    async def _run_all_alone(self, seat: Seat, given: deque[Given]) -> None:
+        windows = [waiting for one in given for waiting in one.batch]
         _log.warning("a model host died with %d windows; they run alone", len(windows))
         for waiting in windows:
             if waiting.wanted:
-                alone = Flight([waiting])
+                alone = Given([waiting])
                 await self._send(seat, alone)
                 done = await alone.done
                 if done is None:
-                    waiting.answer.set_exception(self._killers.verdict(waiting.window))
+                    self._fail([alone], self._killers.verdict(waiting.window))
                 else:
                     self._settle([waiting], done)
-        flights.clear()
+        given.clear()
 
-    async def _send(self, seat: Seat, flight: Flight) -> None:
+    async def _send(self, seat: Seat, one: Given) -> None:
         host = await seat.host()
-        flight.done = await host.send([waiting.window for waiting in flight.batch], flight.batch[0].ask)
+        one.done = await host.send([waiting.window for waiting in one.batch], one.batch[0].ask)
 
     def _settle(self, batch: list[Waiting], done: Done) -> None:
         for waiting, answer in zip(batch, done.answers, strict=True):
@@ -192,14 +192,14 @@ class Pool:
             batches=now.batches + 1,
         )
 
-    async def _give_up(self, seat: Seat, flights: deque[Flight], error: TiroError) -> None:
+    async def _give_up(self, seat: Seat, given: deque[Given], error: TiroError) -> None:
         """These batches fail, and a host that may still have one of them goes."""
-        self._fail(flights, error)
-        flights.clear()
+        self._fail(given, error)
+        given.clear()
         await seat.end()
 
-    def _fail(self, flights: Iterable[Flight], error: TiroError) -> None:
-        for flight in flights:
-            for waiting in flight.batch:
+    def _fail(self, given: Iterable[Given], error: TiroError) -> None:
+        for one in given:
+            for waiting in one.batch:
                 if waiting.wanted:
                     waiting.answer.set_exception(error)
