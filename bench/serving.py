@@ -58,10 +58,24 @@ async def hearing_up(folder: Path, model: Path) -> AsyncIterator[tuple[Owner, in
             yield owner, pid
 
 
+def another(folder: Path, api: str) -> Owner:
+    """The owner of a second account on the server of `folder`: of the same plan, and with money."""
+    account = _told(folder, "accounts", "create", "another", "--plan", "business", "--unmetered")["account_id"]
+    _told(folder, "accounts", "credit", account, "1000")
+    return Owner(api, _told(folder, "keys", "create", "--account", account)["text"])
+
+
+def _told(folder: Path, *words: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "cli", *words, "--data", str(folder / "data"), "--json"]
+    said: dict[str, Any] = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
+    return said
+
+
 class Owner:
     """An account's owner, over HTTP. Seconds are those of the owner's own clock."""
 
     def __init__(self, api: str, key: str) -> None:
+        self.api = api
         headers = {"Authorization": f"Bearer {key}"}
         self._http = httpx2.AsyncClient(base_url=api, headers=headers, timeout=600, trust_env=False)
 
