@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
-from api.config import RequestLimits
+from api.config import KIB, RequestLimits
 from api.faces import HttpRequest
 from tiro.model.errors import Invalid, Permanent
 
 T = TypeVar("T", bound=msgspec.Struct)
+Understood = TypeVar("Understood")
+LONG_BYTES = 64 * KIB
+"""From here on a body is decoded by a thread, while others are answered: a shorter one is done before a thread has begun."""
+LONG_AT_ONCE = 2
+"""Bodies that are decoded at the same time: in memory each may be many times as large as it came."""
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\(?:.|\Z)[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
 """One that does not end takes all that follows, so that nothing is looked at twice."""
 
@@ -79,12 +84,27 @@ async def read_json(request: HttpRequest, limits: RequestLimits) -> dict[str, An
     return decode_object(await _json_body(request, limits), limits.json_depth)
 
 
-async def read_long_json(request: HttpRequest, limits: RequestLimits, at_most: int) -> dict[str, Any]:
-    """The same for long bodies of `at_most` values; others are answered while it is decoded."""
-    return await asyncio.to_thread(_decode_long, await _json_body(request, limits), limits.json_depth, at_most)
+class LongJson:
+    """Bodies that may be long, of `at_most` values; a few of them are decoded at once, however many come."""
+
+    def __init__(self, limits: RequestLimits, at_most: int) -> None:
+        self._limits = limits
+        self._at_most = at_most
+        self._places = asyncio.Semaphore(LONG_AT_ONCE)
+
+    async def read(self, request: HttpRequest, understand: Callable[[dict[str, Any]], Understood]) -> Understood:
+        """What `understand` makes of the object, which is not kept. Raises as `read_json`, and what `understand` raises."""
+        body = await _json_body(request, self._limits)
+        if len(body) < LONG_BYTES:
+            return self._understood(body, understand)
+        async with self._places:
+            return await asyncio.to_thread(self._understood, body, understand)
+
+    def _understood(self, body: bytearray, understand: Callable[[dict[str, Any]], Understood]) -> Understood:
+        return understand(_decode_long(body, self._limits.json_depth, self._at_most))
 
 
-async def _json_body(request: HttpRequest, limits: RequestLimits) -> bytes:
+async def _json_body(request: HttpRequest, limits: RequestLimits) -> bytearray:
     if media_type(request) != "application/json":
         raise Invalid("unsupported_media_type", "Send application/json.")
     if (announced_bytes(request) or 0) > limits.json_bytes:
@@ -94,10 +114,10 @@ async def _json_body(request: HttpRequest, limits: RequestLimits) -> bytes:
         body += chunk
         if len(body) > limits.json_bytes:
             raise _too_large(limits)
-    return bytes(body)
+    return body
 
 
-def _decode_long(body: bytes, depth: int, at_most: int) -> dict[str, Any]:
+def _decode_long(body: bytearray, depth: int, at_most: int) -> dict[str, Any]:
     """Two bytes of JSON can become a hundred in memory: what separates values is counted first, and no text is three values long."""
     bare = _STRINGS.sub(b"", body) if body.count(b'"') <= 4 * at_most else b"," * (at_most + 1)
     if sum(bare.count(mark) for mark in (b",", b"[", b"{")) > at_most:
@@ -105,7 +125,7 @@ def _decode_long(body: bytes, depth: int, at_most: int) -> dict[str, Any]:
     return decode_object(body, depth)
 
 
-def decode_object(body: bytes, depth: int) -> dict[str, Any]:
+def decode_object(body: bytes | bytearray, depth: int) -> dict[str, Any]:
     """Raises Invalid `invalid_json` for what is no JSON object, too deep, not UTF-8, or holds NUL or a number out of range."""
     try:
         value = msgspec.json.decode(body)

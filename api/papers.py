@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from litestar import get
@@ -35,14 +36,18 @@ def _index(names: Sequence[str], public_url: str) -> Handler:
 
 
 def _document(describe: Description, public_url: str) -> Handler:
+    described = functools.cache(functools.partial(describe, public_url))
+
     async def document() -> Answer:
-        return json_answer(describe(public_url))
+        return json_answer(described())
 
     return document
 
 
 def _page(name: str, names: Sequence[str], describe: Description, public_url: str) -> Handler:
+    drawn = functools.cache(lambda: openapi.page(describe(public_url), name, names))
+
     async def page() -> Answer:
-        return file_answer(openapi.page(describe(public_url), name, names), "text/html; charset=utf-8", _STYLED)
+        return file_answer(drawn(), "text/html; charset=utf-8", _STYLED)
 
     return page

@@ -122,6 +122,10 @@ class Batches:
 
     async def _check(self, request: JobRequest, entries: Sequence[BatchEntryWish]) -> None:
         """What can be said before anything is written."""
+        await asyncio.to_thread(self._check_entries, entries)
+        await self._check_languages(request, entries)
+
+    def _check_entries(self, entries: Sequence[BatchEntryWish]) -> None:
         if not entries:
             raise Invalid("empty_batch", "A batch has at least one file.", param="files")
         if len(entries) > MAX_FILES:
@@ -133,8 +137,7 @@ class Batches:
         reference, times = Counter(entry.reference for entry in entries).most_common(1)[0]
         if times > 1:
             raise Invalid("duplicate_reference", "Two files have the same name.", param="files", reference=reference)
-        await asyncio.to_thread(self._check_urls, entries)
-        await self._check_languages(request, entries)
+        self._check_urls(entries)
 
     def _check_urls(self, entries: Sequence[BatchEntryWish]) -> None:
         for index, entry in enumerate(entries):

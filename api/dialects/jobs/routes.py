@@ -22,6 +22,7 @@ from tiro.model.account import Account
 from tiro.model.errors import Conflict, Invalid, NotFound
 from tiro.model.job import Job
 from tiro.model.replay import Replay
+from tiro.model.transcript import Transcript
 from tiro.services.house import House
 from tiro.services.limiter import Limiter, Rate
 
@@ -139,8 +140,7 @@ class JobRoutes:
         if wanted == "json":
             transcript = await self._house.jobs.transcript(job)
             # one of many hours has a hundred thousand words
-            told = await asyncio.to_thread(translate.transcript_answer, transcript)
-            return json_answer(told, headers=_attached(f"{job.job_id}.json"))
+            return await asyncio.to_thread(_told, transcript)
         made = await self._house.jobs.rendered(job, wanted)
         return file_answer(made.body, made.media_type, _attached(made.name))
 
@@ -204,6 +204,10 @@ class JobRoutes:
 
 
 _PRIVATE = {"Cache-Control": "no-store"}
+
+
+def _told(transcript: Transcript) -> Answer:
+    return json_answer(translate.transcript_answer(transcript), headers=_attached(f"{transcript.job_id}.json"))
 
 
 def _attached(name: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from api.body import read_json, read_long_json
+from api.body import LongJson, read_json
 from api.config import MIB, ApiConfig
 from api.dialects.transcribe import jobs_answers as answers
 from api.dialects.transcribe import jobs_translate as translate
@@ -51,7 +51,7 @@ class JobRoutes:
     def __init__(self, house: House, config: ApiConfig, door: Door) -> None:
         self._house = house
         self._limits = config.limits
-        self._manifest = msgspec.structs.replace(config.limits, json_bytes=MANIFEST_BYTES)
+        self._manifest = LongJson(msgspec.structs.replace(config.limits, json_bytes=MANIFEST_BYTES), MANIFEST_VALUES)
         self._door = door
 
     def handlers(self) -> list[HTTPRouteHandler]:
@@ -72,26 +72,29 @@ class JobRoutes:
     async def create(self, request: HttpRequest, account: Account) -> Answer:
         """The JSON of a job; who asks is known and counted. Raises Invalid, FundsShort, Transient."""
         with _in_words_of_a_job():
-            body = await read_long_json(request, self._manifest, MANIFEST_VALUES)
-            asked = await asyncio.to_thread(translate.asked_of, body, chain_of(account, self._house.chain))
+            chain = chain_of(account, self._house.chain)
+            asked = await self._manifest.read(request, lambda body: translate.asked_of(body, chain))
             if asked.webhook_url is not None:
                 await self._house.intake.check_webhook_url(asked.webhook_url)
-            once = _once_of(once_name(request, account, "POST /v1/jobs"), asked)
+            name = once_name(request, account, "POST /v1/jobs")
             if isinstance(asked, BigFile):
-                taken, uploads = await self._big_file(asked, account, once)
+                taken, uploads = await self._big_file(asked, account, _once_of(name, asked))
             else:
+                once = await asyncio.to_thread(_once_of, name, asked)
                 taken, uploads = await self._batch(asked, account, once)
         if isinstance(taken, Replay):
             told = taken.answer
-        else:
+        elif len(uploads) > 1:
             told = await asyncio.to_thread(_created, taken, uploads)
+        else:
+            told = _created(taken, uploads)
         headers = {"content-type": "application/json", **replay_headers(taken)}
         return Answer(told, status_code=200, headers=headers)
 
     async def upload_urls(self, request: HttpRequest, job_id: FromPath[str]) -> Answer:
         job = await self._of(await self._door.uploader(request), job_id)
         with _in_words_of_a_job():
-            page = translate.page_of(await read_long_json(request, self._manifest, MANIFEST_VALUES))
+            page = await self._manifest.read(request, translate.page_of)
         async with self._refusals(job):
             if not (job.is_batch and job.awaiting):
                 raise Conflict("invalid_job_status", "Upload URLs are for batches that are still uploading.")
