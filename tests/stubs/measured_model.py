@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -11,18 +12,21 @@ from tiro.model.media import SAMPLE_RATE_HZ
 from tiro.model.speech import Heard, HeardSegment
 
 
-def load(context="full", work=(0.0, 0.0), nap_s=0.0, mistakes=()) -> MeasuredModel:
-    """`work`: seconds of processor time for a window, and for each second of it in the short context; `mistakes`: contexts that mishear."""
-    return MeasuredModel(context, tuple(work), nap_s, context in mistakes)
+def load(context="full", work=(0.0, 0.0), nap_s=0.0, room=1, mistakes=()) -> MeasuredModel:
+    """`work`: seconds of processor time for a window, and for each second of it in the short context; `nap_s`: of waiting for as many
+    windows as there is `room` for; `mistakes`: contexts that mishear.
+    """
+    return MeasuredModel(context, tuple(work), nap_s, room, context in mistakes)
 
 
 class MeasuredModel:
     name = "measured"
 
-    def __init__(self, context: str, work: tuple[float, float], nap_s: float, mishears: bool) -> None:
+    def __init__(self, context: str, work: tuple[float, float], nap_s: float, room: int, mishears: bool) -> None:
         self._context = context
         self._work = work
         self._nap_s = nap_s
+        self._room = room
         self._mishears = mishears
         self._turns = [turn for one in passages() for turn in one.turns]
         self._samples = passages()[0].samples
@@ -31,6 +35,7 @@ class MeasuredModel:
         return windows
 
     def transcribe(self, prepared, options):
+        time.sleep(self._nap_s * math.ceil(len(prepared) / self._room))
         return [self._heard(window) for window in prepared]
 
     def detect(self, prepared):
@@ -41,7 +46,6 @@ class MeasuredModel:
         until = time.process_time() + (self._work[0] if self._context == "full" else self._work[1] * length_s)
         start_s = self._place(window) / SAMPLE_RATE_HZ
         said = [turn.text for turn in self._turns if start_s <= turn.start_s and turn.end_s <= start_s + length_s]
-        time.sleep(self._nap_s)
         while time.process_time() < until:
             pass
         text = "nothing of the kind" if self._mishears else " ".join(said)

@@ -77,7 +77,8 @@ class Choosing:
             await self._hear_first(hosts)
             if self.sizes.context == "short" and self._wishes.window_s is None:
                 await self._try_windows(hosts, _WINDOWS_S[1:])
-        if self._wishes.context is None and self._understood:
+        # a card is filled by windows that share a pass
+        if self._wishes.context is None and self._understood and not self._machine.cards:
             await self._try_short()
         if self._wishes.batch is None:
             await self._try_batches()
@@ -151,13 +152,15 @@ class Choosing:
         found: dict[int, float] = {}
         for batch in _BATCHES_ON_CARD:
             windows = self._windows(3 * batch)
-            slower = len(found) > 1 and found[batch // 2] > min(found.values()) * (1 + _GAIN)
-            if slower or not self._affords(self._expected_s(_audio_s(windows))):
+            if not self._affords(self._expected_s(_audio_s(windows))):
                 break
             async with self._hosts(msgspec.structs.replace(self.sizes, batch=batch)) as hosts:
                 await hosts.hear(windows[:1])
-                cost = await hosts.hear(windows)
-            found[batch] = self._per_audio_s = self._per([cost])
+                found[batch] = self._per([await hosts.hear(windows)])
+            if found[batch] > self._per_audio_s * (1 - _GAIN):
+                break
+            self._per_audio_s = found[batch]
+            self._set(speed=round(self._machine.cards / found[batch], 2))
         return found
 
     # --- several hosts
