@@ -177,7 +177,7 @@ class Cutting:
         for cut in cuts:
             self._cut_any = True
             track.spoke = track.spoke or bool(cut.speech)
-            samples = track.reel.take(cut.end).astype(np.float32) / np.float32(32768.0)
+            samples = np.multiply(track.reel.take(cut.end), np.float32(1 / 32768), dtype=np.float32)
             speech = tuple((start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ) for start, end in cut.speech)
             start_s, end_s = cut.start / SAMPLE_RATE_HZ, cut.end / SAMPLE_RATE_HZ
             yield PreparedSpan(Span(self._spans, track.number, start_s, end_s, speech), samples)

@@ -10,12 +10,14 @@ import numpy as np
 from tiro.model.media import SAMPLE_RATE_HZ
 from tiro.ports import Samples
 
-_FRAME_SAMPLES = 4096
+_FRAME_SAMPLES = 65_536
+"""Handed to the encoder at once; it cuts its own frames out of that."""
 
 
 def encode(samples: Samples) -> bytes:
     """The same samples give the same bytes. What was decoded by us (16 bits) survives exactly."""
-    pcm = np.rint(np.asarray(samples, np.float32) * 32768.0).clip(-32768, 32767).astype(np.int16)
+    scaled = np.multiply(samples, np.float32(32768.0), dtype=np.float32)
+    pcm = np.rint(scaled, out=scaled).clip(-32768, 32767, out=scaled).astype(np.int16)
     out = io.BytesIO()
     with av.open(out, "w", format="flac", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("flac", rate=SAMPLE_RATE_HZ, layout="mono")
@@ -34,6 +36,7 @@ def read(flac: bytes) -> Samples:
     """What `encode` wrote."""
     with av.open(io.BytesIO(flac), "r", format="flac") as container:
         blocks = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
-    if not blocks:
-        return np.zeros(0, np.float32)
-    return np.concatenate(blocks).astype(np.float32) / np.float32(32768.0)
+    samples = np.empty(sum(map(len, blocks)), np.float32)
+    np.concatenate(blocks or [samples], out=samples, casting="unsafe")
+    samples *= np.float32(1 / 32768)
+    return samples
