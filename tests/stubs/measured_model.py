@@ -26,6 +26,7 @@ class MeasuredModel:
         self._context = context
         self._work = work
         self._nap_s = nap_s
+        self._places: dict[bytes, int] = {}
         self._room = room
         self._mishears = mishears
         self._turns = [turn for one in passages() for turn in one.turns]
@@ -55,7 +56,10 @@ class MeasuredModel:
         """Where in the speech it was cut from."""
         first = int(np.flatnonzero(window)[0])
         probe = window[first : first + 64]
+        if probe.tobytes() in self._places:
+            return self._places[probe.tobytes()] - first
         for at in np.flatnonzero(self._samples == probe[0]):
             if np.array_equal(self._samples[at : at + len(probe)], probe):
+                self._places[probe.tobytes()] = int(at)
                 return int(at) - first
         raise ValueError("not of the bundled speech")

@@ -118,7 +118,7 @@ def test_as_many_hosts_as_cores_are_taken_where_they_are_faster_together():
 def test_on_a_card_batches_grow_as_long_as_that_makes_it_faster():
     """This one hears sixteen windows in the time of one."""
     found = chosen(machine=Machine(2, 1, "a card", GIB), nap_s=0.2, room=16)
-    assert found.batch in {16, 32}
+    assert found.batch >= 16
     assert (found.replicas, found.context, found.measured) == (1, "full", ("batch",))
 
 
