@@ -47,7 +47,7 @@ class PackSpeech:
                 return HeardPack()
             key = pack_audio_key(task.job_id, task.pack)
             try:
-                pack = audio_of(await self._threads.run(self._blobs.get, key))
+                pack = await self._threads.run(lambda: audio_of(self._blobs.get(key)))
             except Permanent:
                 # an attempt that was thought lost has come to its end meanwhile, or somebody emptied the store
                 return await self._without_audio(task)
