@@ -86,7 +86,8 @@ class Embedded:
         await core.check()
         credentials = await self._first_account(core.house)
         workers = await self._workers(core)
-        server = Listening(create_app(core.house, api_config(core.settings, self._folder.admin_token())), socket)
+        app = create_app(core.house, api_config(core.settings, self._folder.admin_token()))
+        server = Listening(app, socket, core.house.waits.let_go)
         await server.start()
         self._cleanup.push_async_callback(server.stop)
         assert settings.temporal.address is not None

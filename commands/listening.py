@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
@@ -49,10 +49,14 @@ class _Server(uvicorn.Server):
 class Listening:
     """An app that answers on a socket between `start` and `stop`."""
 
-    def __init__(self, app: Edge, listening: socket.socket, *, stop_within_s: int = _STOP_WITHIN_S) -> None:
+    def __init__(
+        self, app: Edge, listening: socket.socket, let_go: Callable[[], None], *, stop_within_s: int = _STOP_WITHIN_S
+    ) -> None:
+        """`let_go`: requests that wait for something are to be answered now."""
         host, port = listening.getsockname()[:2]
         self._socket = listening
         self._server = _Server(server_config(app, host, port, stop_within_s=stop_within_s))
+        self._let_go = let_go
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -66,6 +70,7 @@ class Listening:
 
     async def stop(self) -> None:
         """Takes no more requests, gives those that run a few seconds, ends the relay."""
+        self._let_go()
         self._server.should_exit = True
         if self._task is not None:
             await self._task

@@ -34,7 +34,8 @@ async def _serve(host: str, port: int) -> None:
         core = await build_core(settings)
         try:
             await core.check()
-            server = Listening(create_app(core.house, api_config(settings)), socket, stop_within_s=10)
+            app = create_app(core.house, api_config(settings))
+            server = Listening(app, socket, core.house.waits.let_go, stop_within_s=10)
             await server.start()
             say(f"Serving {settings.public_url} on {host}:{socket.getsockname()[1]}.")
             await stopping.wait()

@@ -32,24 +32,34 @@ class Waits:
         self._records = records
         self._orchestrator = orchestrator
         self._shared: dict[str, _Shared] = {}
+        self._closing = asyncio.Event()
 
     @property
     def waiting(self) -> dict[str, int]:
         """Job -> how many wait for it here."""
         return {job_id: shared.waiters for job_id, shared in self._shared.items()}
 
+    def let_go(self) -> None:
+        """This process is about to end: whoever waits, or comes from now on, is told how the job stands. It goes on elsewhere."""
+        self._closing.set()
+
     async def ended(self, job: Job, within_s: float) -> Job:
-        """The job (no batch) as it ended, or after so long as it stands. Raises NotFound `job_not_found` when it is deleted meanwhile."""
+        """The job (no batch) as it ended, or as it stands after so long or when it is let go.
+
+        Raises NotFound `job_not_found` when it is deleted meanwhile.
+        """
         if job.ended:
             return job
         shared = self._shared.get(job.job_id)
         if shared is None or shared.task.done():
             shared = self._shared[job.job_id] = _Shared(asyncio.create_task(self._end(job), name=f"wait {job.job_id}"))
         shared.waiters += 1
+        closing = asyncio.create_task(self._closing.wait())
         try:
-            await asyncio.wait([shared.task], timeout=within_s)
+            await asyncio.wait([shared.task, closing], timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
             return shared.task.result() if shared.task.done() else await self._seen(job)
         finally:
+            closing.cancel()
             shared.waiters -= 1
             if shared.waiters == 0:
                 shared.task.cancel()

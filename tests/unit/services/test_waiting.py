@@ -50,11 +50,11 @@ class Counted:
         self.begun, self.away = 0, False
 
     @contextlib.asynccontextmanager
-    async def begin(self) -> AsyncIterator[Transaction]:
+    async def look(self) -> AsyncIterator[Transaction]:
         self.begun += 1
         if self.away:
             raise Transient("database_unavailable")
-        async with self._records.begin() as tx:
+        async with self._records.look() as tx:
             yield tx
 
 
@@ -193,3 +193,15 @@ async def test_a_job_that_is_deleted_meanwhile_is_none(desk: Desk) -> None:
     temporal.finished.set()
     with pytest.raises(NotFound, match="no such job"):
         await caller
+
+
+async def test_who_waits_when_the_process_ends_is_told_how_the_job_stands(desk: Desk) -> None:
+    """At once, and so is who comes then."""
+    temporal, job = Temporal(), await _running(desk)
+    waits, _ = _waits(desk, temporal)
+    callers = [asyncio.create_task(waits.ended(job, PATIENCE_S)) for _ in range(3)]
+    await temporal.asked_once.wait()
+    waits.let_go()
+    assert {told.state for told in await asyncio.gather(*callers)} == {"processing"}
+    assert (await waits.ended(job, PATIENCE_S)).state == "processing"
+    await _nobody_waits(waits)
