@@ -10,7 +10,7 @@ from rich.table import Table
 
 from commands.bench.figures import Report
 
-_THROUGH = {"engine": "decoder and engine", "line": "the whole line, accepted to result"}
+_THROUGH = {"engine": "decoder and engine", "line": "the whole line"}
 
 
 def show(report: Report) -> None:
@@ -21,6 +21,8 @@ def show(report: Report) -> None:
     where = f"{machine.cards} x {machine.device}" if machine.cards else f"{machine.cores} cores of {machine.device}"
     console.print(f"{escape(report.model)} on {escape(where)}, {machine.memory_bytes / 2**30:.1f} GiB free\n")
     console.print(_runs(report))
+    if any(run.through == "line" for run in report.runs):
+        console.print("(The whole line: from accepted to result.)")
     console.print(f"\nSlots of this machine: {report.speech_slots} for speech, {report.media_slots} for media.")
     if report.settings:
         console.print("\nTo keep it so, in tiro.toml (or TIRO_ names in the environment):")

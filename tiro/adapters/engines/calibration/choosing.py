@@ -29,6 +29,9 @@ WORTH_S = 15.0
 AT_MOST_S = 60.0
 _GAIN = 0.05
 """What is less is noise: the smaller one is taken."""
+_CLEARLY = 0.1
+"""Fewer replicas have to be faster by so much: whoever else is busy now will not always be."""
+_TWICE = 2
 _WINDOWS_S = (WHOLE_S, 20.0, 15.0)
 """Shorter ones cut sentences apart."""
 _BATCHES_ON_CPU = (1, 4)
@@ -174,15 +177,16 @@ class Choosing:
         window = self._windows(1)
         audio_s = _audio_s(window)
         self._set(speed=round(most / max(1e-6, self._per_audio_s), 2))
-        if self._wishes.replicas or most == 1 or not self._affords(4 * self._expected_s(audio_s)):
+        if self._wishes.replicas or most == 1 or not self._affords(6 * self._expected_s(audio_s)):
             return
         speeds: dict[int, float] = {}
         async with self._hosts(count=most) as hosts:
             await hosts.hear(window * most)
             for count in sorted({1, (most + 1) // 2, most}):
-                speeds[count] = count * audio_s / (await hosts.hear(window * count)).wall_s
+                took_s = min([(await hosts.hear(window * count)).wall_s for _ in range(_TWICE)])
+                speeds[count] = count * audio_s / took_s
         fastest = max(speeds.values())
-        chosen = min(count for count, speed in speeds.items() if speed >= fastest * (1 - _GAIN))
+        chosen = max(count for count, speed in speeds.items() if speed >= fastest * (1 - _CLEARLY))
         self._set(replicas=chosen)
         self._set(speed=round(speeds[chosen], 2))
         self._measured("replicas")
