@@ -56,6 +56,19 @@ def test_one_that_dies_is_transient_and_the_next_request_gets_a_new_one(child):
     assert child.ask(b"hello", GO, 30) == b"hello you model"
 
 
+def test_one_that_has_kept_too_much_answers_and_the_next_request_gets_a_new_one():
+    limited = Child("tests.unit.diarizers.echoing", ["model"], environment({"TOLD": "you"}), memory_bytes=64 * 1024**2)
+    try:
+        assert limited.ask(b"hello", GO, 30) == b"hello you model"
+        first = limited.pid
+        assert limited.ask(b"keep", GO, 30) == b"keep you model"
+        assert gone(first)
+        assert limited.pid is None
+        assert limited.ask(b"hello", GO, 30) == b"hello you model"
+    finally:
+        limited.close()
+
+
 def test_one_that_does_not_answer_in_time_is_killed(child):
     child.ask(b"hello", GO, 30)
     pid = child.pid

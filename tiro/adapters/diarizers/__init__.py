@@ -2,7 +2,7 @@
 
 registry    id -> how it is made; the diarizer of a server
 channels    each track is one speaker: exact
-pyannote    pyannote.audio's pipelines, in a child process (child, pipeline), with torch
+pyannote    pyannote.audio's pipelines, in a child process (child, pipeline), with torch; one pass of its network per window (trunk)
 acoustic    our own, light: features (cepstra, pitch), voices (clusters), smoothed
 scripted    voices take turns by the clock, for tests and rehearsals
 turns       stretches of voices -> exclusive, ordered, numbered turns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -12,10 +13,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from tiro.adapters.diarizers.turns import go_on
 from tiro.model.errors import Transient
 
+_log = logging.getLogger(__name__)
 _POLL_S = 0.1
 _STDERR = 2
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "TZ", "SSL_CERT_FILE", "VIRTUAL_ENV")
@@ -29,11 +32,17 @@ def environment(own: Mapping[str, str]) -> dict[str, str]:
 
 
 class Child:
-    """`python -m MODULE FD ARGUMENTS...`, started when first asked and again after it was killed. Requests wait for each other."""
+    """`python -m MODULE FD ARGUMENTS...`, started when first asked and again after it was killed. Requests wait for each other.
 
-    def __init__(self, module: str, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+    One that holds more than `memory_bytes` after an answer has kept too much: it is ended, and the next request has a fresh one.
+    """
+
+    def __init__(
+        self, module: str, arguments: Sequence[str], environ: Mapping[str, str], memory_bytes: int | None = None
+    ) -> None:
         self._command = (module, *arguments)
         self._environ = dict(environ)
+        self._memory_bytes = memory_bytes
         self._one_at_a_time = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
@@ -49,7 +58,9 @@ class Child:
             go_on(stop)
         try:
             go_on(stop)
-            return self._answered(request, stop, deadline_s)
+            answer = self._answered(request, stop, deadline_s)
+            self._end_if_grown()
+            return answer
         except BaseException:
             self._kill()
             raise
@@ -72,6 +83,14 @@ class Child:
             return connection.recv_bytes()
         except (EOFError, OSError):
             raise Transient("diarizer_crash", "The diarizer's process ended before it answered.") from None
+
+    def _end_if_grown(self) -> None:
+        process, limit = self._process, self._memory_bytes
+        if process is not None and limit is not None and (holds := _resident_bytes(process.pid)) > limit:
+            _log.warning(
+                "the diarizer's process holds %d bytes, more than its limit; the next request has a new one", holds
+            )
+            self._kill()
 
     def _connected(self) -> Connection:
         if self._connection is None or self._process is None or self._process.poll() is not None:
@@ -103,6 +122,12 @@ class Child:
             process.wait()
         if connection is not None:
             connection.close()
+
+
+def _resident_bytes(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
 
 
 def serve_until_orphaned() -> None:

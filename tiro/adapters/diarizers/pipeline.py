@@ -1,6 +1,6 @@
 """The child that holds a pyannote pipeline: `python -m tiro.adapters.diarizers.pipeline FD MODEL` answers requests until FD is closed.
 
-The only file that imports torch and pyannote. Audio comes as a file of float32 samples and goes in as a waveform, never as a path.
+Only this file and `trunk` import torch and pyannote. Audio comes as a file of float32 samples and goes in as a waveform, never as a path.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,12 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def main() -> None:
+    serve(Connection(int(sys.argv[1])), lambda: load(sys.argv[2]))
+
+
+def serve(connection: Connection, make: Callable[[], Any]) -> None:
+    """Answer requests with the pipeline that `make` makes once, until nobody asks any more."""
     serve_until_orphaned()
-    connection = Connection(int(sys.argv[1]))
     pipeline = None
     while True:
         try:
@@ -51,7 +56,7 @@ def main() -> None:
             return
         failure = "engine_unavailable"
         try:
-            pipeline = pipeline or load(sys.argv[2])
+            pipeline = pipeline or make()
             failure = "diarizer_crash"
             answer = Answer(stretches_of(pipeline, np.memmap(request.path, np.float32, "c")))
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in there, the parent is told
@@ -61,6 +66,15 @@ def main() -> None:
 
 
 def load(model: str) -> Any:
+    """The pipeline as `stock` has it, and its costly work is done once for all speakers of a window (`trunk`)."""
+    pipeline = stock(model)
+    from tiro.adapters.diarizers import trunk
+
+    trunk.share(pipeline)
+    return pipeline
+
+
+def stock(model: str) -> Any:
     """The pipeline of a local folder (nothing is downloaded for it) or a hub name, on the GPU where there is one.
 
     Nothing in it runs. Raises Permanent `engine_unavailable` for files that are not the listed ones, another pipeline, and a checkpoint

@@ -23,17 +23,24 @@ WAY_OUT = (
 _MODULE = "tiro.adapters.diarizers.pipeline"
 _LOAD_S = 900.0
 _DEADLINE_PER_AUDIO_S = 10.0
+_MEMORY_BYTES = 4 * 1024**3
+"""Between recordings the child holds a loaded pipeline, under 1 GiB on a CPU, about 2 with a GPU's libraries; more is what it has kept."""
 
 
 class Pyannote:
-    """One pipeline, loaded once in a child that lives on; a recording at a time. `stop` kills the child."""
+    """One pipeline, loaded once in a child that lives on; a recording at a time. `stop` kills the child. `threads`: as many as cores."""
 
     id = "pyannote"
 
-    def __init__(self, model: str, scratch: Path) -> None:
+    def __init__(
+        self, model: str, scratch: Path, threads: int | None = None, memory_bytes: int = _MEMORY_BYTES
+    ) -> None:
         self._scratch = scratch
-        # telemetry is on unless told otherwise
-        self._child = child.Child(_MODULE, [model], child.environment({"PYANNOTE_METRICS_ENABLED": "0"}))
+        # telemetry is on unless told otherwise; threads that wait for each other leave the cores to those who transcribe
+        own = {"PYANNOTE_METRICS_ENABLED": "0", "OMP_WAIT_POLICY": "PASSIVE"}
+        if threads is not None:
+            own["OMP_NUM_THREADS"] = str(threads)
+        self._child = child.Child(_MODULE, [model], child.environment(own), memory_bytes)
 
     def diarize(self, spans: Sequence[SpanAudio], stop: threading.Event) -> Diarization:
         """Raises Permanent `engine_unavailable` with the way out, Transient `diarizer_crash`, `diarizer_timeout`, `stopped`."""
