@@ -16,6 +16,7 @@ from tiro.adapters.engines.calibration.once import once, said
 from tiro.adapters.engines.calibration.sizes import Sizes, Wishes, by_rule, fitted
 from tiro.adapters.engines.hosts.host import HostLimits
 from tiro.adapters.engines.hosts.protocol import Spec
+from tiro.model.errors import Permanent, Transient
 
 ROOT = Path(__file__).parents[3]
 GIB = 1 << 30
@@ -130,9 +131,25 @@ def test_a_model_that_is_too_slow_is_measured_no_longer_than_it_is_worth(monkeyp
     assert (found.context, found.batch, found.replicas, found.measured) == ("full", 1, 2, ())
 
 
-def test_a_model_that_cannot_be_loaded_leaves_the_rule():
-    found = chosen(Wishes(replicas=1), work="nonsense")
-    assert (found.replicas, found.context, found.measured) == (1, "full", ())
+def test_a_model_that_cannot_be_loaded_is_no_measurement():
+    with pytest.raises(Permanent) as failed:
+        chosen(Wishes(replicas=1), unknown=1)
+    assert failed.value.code == "engine_unavailable"
+
+
+async def test_a_measurement_that_fails_is_not_kept(tmp_path):
+    async def fails() -> Sizes:
+        raise Transient("engine_crash")
+
+    with pytest.raises(Transient):
+        await once(tmp_path, SUBJECT, "a model", fails)
+    assert kept.load(tmp_path, SUBJECT) is None
+
+
+def test_a_model_that_takes_longer_than_a_minute_for_a_sentence_is_let_be(monkeypatch):
+    monkeypatch.setattr(choosing, "AT_MOST_S", 2.0)
+    found = chosen(nap_s=30.0)
+    assert (found.context, found.batch, found.replicas, found.measured) == ("full", 1, 2, ())
 
 
 # --- kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sys
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from tiro.adapters.engines.calibration.sizes import Sizes, Wishes, by_rule, fitt
 from tiro.adapters.engines.hosts.host import HostLimits, child_environ
 from tiro.adapters.engines.hosts.protocol import Spec
 from tiro.adapters.engines.hosts.resident import ResidentEngine, fair_memory_bytes
-from tiro.model.errors import Permanent
+from tiro.model.errors import Permanent, TiroError
 
+_log = logging.getLogger(__name__)
 _LOADER = "tiro.adapters.engines.hosts.whisper:load"
 
 
@@ -86,7 +88,11 @@ class FasterWhisperEngine(ResidentEngine):
 
         choosing = Choosing(self._wishes, self._machine, rule, spec_of, limits)
         subject = subject_of(folder, self._machine, self._wishes)
-        return fitted(await once(self._kept, subject, self.model, choosing.run), self._wishes, self._machine)
+        try:
+            return fitted(await once(self._kept, subject, self.model, choosing.run), self._wishes, self._machine)
+        except TiroError as error:
+            _log.warning("%s: nothing could be measured (%s): the rule holds", self.model, error.code)
+            return rule
 
     def _hosts(self, name: str, sizes: Sizes) -> tuple[list[Spec], HostLimits]:
         specs = [_spec(self._wanted, name, self._machine, sizes, number) for number in range(sizes.replicas)]

@@ -61,15 +61,17 @@ class Choosing:
         self._until_s = 0.0
 
     async def run(self) -> Sizes:
-        """The best that was found; what a trial could not show, or found no time for, stays by the rule."""
+        """The best that was found; what a trial could not show, or found no time for, stays by the rule. Raises TiroError."""
         try:
             async with asyncio.timeout(AT_MOST_S):
                 await self._alone()
                 await self._side_by_side()
         except TimeoutError:
             _log.warning("measuring took longer than %.0f s and was left", AT_MOST_S)
-        except TiroError as error:
-            _log.warning("measuring ended early: %s", error.code)
+            self._per_audio_s = self._per_audio_s or 1.0
+        if self._wishes.batch is None and not self._machine.cards:
+            most = max(1, int(_LONGEST_BATCH_S / max(1e-6, self._per_audio_s * self.sizes.window_s)))
+            self._set(batch=min(self.sizes.batch, most))
         return self.sizes
 
     # --- one host
@@ -79,7 +81,8 @@ class Choosing:
             self._until_s = time.monotonic() + WORTH_S
             await self._hear_first(hosts)
             if self.sizes.context == "short" and self._wishes.window_s is None:
-                await self._try_windows(hosts, _WINDOWS_S[1:])
+                others = [window_s for window_s in _WINDOWS_S if window_s != self.sizes.window_s]
+                await self._try_windows(hosts, others)
         # a card is filled by windows that share a pass
         if self._wishes.context is None and self._understood and not self._machine.cards:
             await self._try_short()
@@ -133,9 +136,6 @@ class Choosing:
             best = min(found.values())
             self._set(batch=min(batch for batch, per_s in found.items() if per_s <= best * (1 + _GAIN)))
             self._measured("batch")
-        if not self._machine.cards:
-            most = max(1, int(_LONGEST_BATCH_S / max(1e-6, self._per_audio_s * self.sizes.window_s)))
-            self._set(batch=min(self.sizes.batch, most))
 
     async def _batches_on_cpu(self) -> dict[int, float]:
         """Batch -> seconds of work per second of audio."""
