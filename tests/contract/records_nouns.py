@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
+
+import psycopg
 
 from tests.servers.databases import START
 from tiro.adapters.database.records import SqlRecords, open_records
@@ -79,3 +82,11 @@ async def two_processes(url: str, clock: Clock) -> AsyncIterator[tuple[SqlRecord
     finally:
         await one.close()
         await other.close()
+
+
+async def somebody_waits(url: str) -> None:
+    """Until a statement of another connection waits for a lock."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as operator, asyncio.timeout(20):
+        while (await (await operator.execute(query)).fetchone()) == (0,):
+            await asyncio.sleep(0.01)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta, timezone
 
 import msgspec
 import pytest
 
-from tests.contract.records_nouns import CAPS, account, given, job, within
+from tests.contract.records_nouns import CAPS, account, given, job, somebody_waits, two_processes, within
 from tests.servers.databases import START, SteppedClock
 from tiro.adapters.database.records import SqlRecords
 from tiro.model.account import ApiKey
 from tiro.model.errors import Conflict, Invalid
 from tiro.model.hook import WebhookSecrets
+from tiro.ports import Transaction
 
 KEY = ApiKey(key_id="key_1", account_id="acct_1", name="laptop", sha256="ab" * 32, hint="wxyz", created_at=START)
 
@@ -45,6 +47,28 @@ async def test_accounts_are_counted_by_plan(records: SqlRecords) -> None:
     assert await within(records, lambda tx: tx.accounts.plans()) == {}
     await given(records, account("acct_1", "pro"), account("acct_2"), account("acct_3", "pro"))
     assert await within(records, lambda tx: tx.accounts.plans()) == {"free": 1, "pro": 2}
+
+
+async def test_of_two_who_count_for_an_account_the_second_sees_what_the_first_added(
+    postgres_url: str, clock: SteppedClock
+) -> None:
+    """So a cap is a cap; jobs of the account are taken in meanwhile."""
+
+    async def add_if_there_is_none(tx: Transaction) -> bool:
+        await tx.accounts.lock("acct_1")
+        if await tx.accounts.keys("acct_1"):
+            return False
+        await tx.accounts.add_key(KEY)
+        return True
+
+    async with two_processes(postgres_url, clock) as (one, other):
+        await given(one, account())
+        async with one.begin() as tx:
+            assert await add_if_there_is_none(tx)
+            await given(other, job())
+            late = asyncio.create_task(within(other, add_if_there_is_none))
+            await somebody_waits(postgres_url)
+        assert await late is False
 
 
 async def test_the_same_account_twice_is_a_conflict(records: SqlRecords) -> None:

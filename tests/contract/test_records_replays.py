@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 
-import psycopg
 import pytest
 
-from tests.contract.records_nouns import account, two_processes, within
+from tests.contract.records_nouns import account, somebody_waits, two_processes, within
 from tests.servers.databases import START, SteppedClock
 from tiro.adapters.database.records import SqlRecords
 from tiro.model.replay import Replay
@@ -87,7 +86,7 @@ async def test_of_two_at_once_the_second_waits_and_finds_what_the_first_wrote(
             async with one.begin() as tx:
                 assert await tx.replays.add(mine, since)
                 late = asyncio.create_task(_add(other, _replay(b"late", at=mine.created_at), since))
-                await _waiting(postgres_url)
+                await somebody_waits(postgres_url)
                 assert not late.done()
             assert await late is False
             assert await _get(other, since) == mine
@@ -100,7 +99,7 @@ async def test_a_second_goes_on_when_the_first_is_rolled_back(postgres_url: str,
         async def add_and_fail(tx: Transaction) -> None:
             assert await tx.replays.add(_replay(b"first"), BEFORE)
             late.append(asyncio.create_task(_add(other, _replay(b"late"))))
-            await _waiting(postgres_url)
+            await somebody_waits(postgres_url)
             raise LookupError
 
         with pytest.raises(LookupError):
@@ -126,11 +125,3 @@ async def test_of_forty_connections_one_writes(postgres_url: str, clock: Stepped
     assert standing is not None
     assert [number for number, one in enumerate(wrote) if one] == [int(standing.answer)]
     assert [one.account_id for one in written] == [f"acct_{int(standing.answer)}"]
-
-
-async def _waiting(url: str) -> None:
-    """Until a statement of another connection waits for a lock."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as operator, asyncio.timeout(20):
-        while (await (await operator.execute(query)).fetchone()) == (0,):
-            await asyncio.sleep(0.01)

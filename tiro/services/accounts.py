@@ -140,6 +140,7 @@ class Accounts:
             created_at=self._clock.now(),
         )
         async with self._records.begin() as tx:
+            await tx.accounts.lock(account_id)
             account = await existing(tx, account_id)
             cap = self._plans.of(account).max_keys
             if sum(1 for other in await tx.accounts.keys(account_id) if other.revoked_at is None) >= cap:

@@ -146,6 +146,7 @@ class Intake:
     async def _refuse_uploads(self, tx: Transaction, account: Account) -> None:
         """Who opens many and brings none keeps no more rows, and parts in the store, than that."""
         most = self._plans.of(account).max_awaiting
+        await tx.accounts.lock(account.account_id)
         if await tx.jobs.count_awaiting(account.account_id) >= most:
             words = "Too many jobs await their uploads; bring them, or delete the jobs."
             raise RateLimited("too_many_uploads", words, retry_after_s=UPLOADS_RETRY_AFTER_S, limit=most)

@@ -32,6 +32,10 @@ class SqlAccounts:
         row = await self._rows.one(_ACCOUNT, {"account_id": account_id})
         return None if row is None else read(Account, row)
 
+    async def lock(self, account_id: str) -> None:
+        # jobs of the account may still be added, and the relay passes it over this once
+        await self._rows.one(_ACCOUNT.with_for_update(key_share=True), {"account_id": account_id})
+
     async def all(self) -> list[Account]:
         rows = await self._rows.all(select(accounts).order_by(accounts.c.created_at, accounts.c.account_id))
         return [read(Account, row) for row in rows]
