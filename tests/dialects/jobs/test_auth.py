@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import jwt
 import msgspec
 import pytest
@@ -149,3 +151,16 @@ async def test_a_missing_field_is_named(api: Api, path: str, body: dict[str, obj
     answer = await api.http.post(f"/auth/{path}", json=body)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
     assert answer.json()["param"] in {"api_key", "refresh_token"}
+
+
+async def test_the_last_use_of_a_key_is_noted_by_the_minute(make_api: ApiMaker) -> None:
+    """And no oftener: a rush of requests would stand in line to write it."""
+    clock = SetClock(datetime(2026, 3, 31, 23, 59, 58, 123456, tzinfo=UTC))
+    api = await make_api(clock=clock)
+    noted = []
+    for later_s in (0, 1, 60):
+        clock.advance(later_s)
+        assert (await status(api, api.key))[0] == 200
+        noted.append((await api.house.accounts.keys(api.account.account_id))[0].last_used_at)
+    first = datetime(2026, 3, 31, 23, 59, tzinfo=UTC)
+    assert noted == [first, first, first + timedelta(minutes=1)]

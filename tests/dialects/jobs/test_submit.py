@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.servers.api import Api, ApiMaker
@@ -61,6 +63,9 @@ async def test_an_address_may_come_in_a_form(api: Api) -> None:
     """Exactly one of file and source_url, whatever the form of the request."""
     answer = await api.http.post("/jobs", files={"source_url": (None, "https://93.184.215.14/a.mp3")})
     assert answer.status_code == 202
+    # the form began an upload, of which nothing came: with the job there is no more of it
+    async with api.house.records.look() as tx:
+        assert await tx.jobs.uploads_since(datetime.min.replace(tzinfo=UTC)) == set()
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ class SqlLimits:
         self._rows = rows
 
     async def take(self, name: str, at_most: int, within: timedelta, now: datetime) -> timedelta | None:
+        # all who count under one name stand in line, and should not wait for the disk there
+        await self._rows.may_forget()
         fresh = {"name": name, "taken": (), "until": now}
         # changes nothing, but holds the row until the end of the transaction
         row = await self._rows.upsert(limits, fresh, ("name",), {"until": limits.c.until})

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Executable, RowMapping, Table, delete, select
+from sqlalchemy import ColumnElement, Executable, RowMapping, Table, delete, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tiro.adapters.database.faults import translated
 
+_FORGETFUL = text("SET LOCAL synchronous_commit TO OFF")
 Noun = TypeVar("Noun", bound=msgspec.Struct)
 
 
@@ -31,6 +32,11 @@ class Rows:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
         self._on_postgres = connection.dialect.name == "postgresql"
+
+    async def may_forget(self) -> None:
+        """What this transaction writes need not be on the disk when it is committed: a crash of the server may take the last of it."""
+        if self._on_postgres:
+            await self.run(_FORGETFUL)
 
     async def run(self, statement: Executable, values: Mapping[str, Any] | None = None) -> int:
         """How many rows it changed. Values given apart are not part of the statement, which is then made only once."""
