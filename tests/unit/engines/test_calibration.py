@@ -7,6 +7,7 @@ import fnmatch
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tiro.adapters.engines.calibration import choosing, kept, speech
@@ -14,11 +15,14 @@ from tiro.adapters.engines.calibration.choosing import Choosing
 from tiro.adapters.engines.calibration.machine import Machine, this_machine
 from tiro.adapters.engines.calibration.once import once, said
 from tiro.adapters.engines.calibration.sizes import Sizes, Wishes, by_rule, fitted
+from tiro.adapters.engines.faster_whisper import FasterWhisperEngine
 from tiro.adapters.engines.hosts.host import HostLimits
 from tiro.adapters.engines.hosts.protocol import Spec
 from tiro.model.errors import Permanent, Transient
+from worker import speech_slots
 
 ROOT = Path(__file__).parents[3]
+WHISPER = ROOT / "tests" / "data" / "whisper-words"
 GIB = 1 << 30
 TWO_CORES = Machine(cores=2, cards=0, device="a processor", memory_bytes=16 * GIB)
 FOUND = Sizes(replicas=2, batch=1, context="short", window_s=20.0, replica_bytes=GIB, speed=40.0, measured=("context",))
@@ -207,6 +211,28 @@ async def test_where_nothing_can_be_kept_it_is_measured_all_the_same(tmp_path):
         return FOUND
 
     assert await once(tmp_path / "file" / "calibration", SUBJECT, "a model", measure) == FOUND
+
+
+async def test_an_engine_starts_with_what_was_kept_for_it(tmp_path):
+    """And says so to whoever cuts windows and gives out slots."""
+    wishes, found = Wishes(batch=1), msgspec.structs.replace(FOUND, window_s=15.0)
+    kept.save(tmp_path, kept.subject_of(WHISPER, this_machine(0), wishes), found)
+    engine = FasterWhisperEngine(str(WHISPER), 0, wishes, tmp_path)
+    await engine.start()
+    try:
+        assert (engine.sizes, engine.max_window_s) == (found, 15.0)
+        assert len(engine.pool.pids) == 2
+        assert engine.windows_in_flight == 4
+        assert speech_slots([engine], 150.0) == 2
+    finally:
+        await engine.stop()
+
+
+async def test_an_engine_that_is_told_everything_measures_nothing(tmp_path):
+    engine = FasterWhisperEngine(str(WHISPER), 0, Wishes(1, 2, "full", 25.0), tmp_path)
+    await engine.start()
+    await engine.stop()
+    assert (engine.max_window_s, engine.sizes.measured, list(tmp_path.iterdir())) == (25.0, (), [])
 
 
 def test_what_was_chosen_is_said_with_the_settings_that_override_it():
