@@ -162,6 +162,21 @@ def test_head_knows_size_and_age(blobs: Blobs) -> None:
     assert abs(info.modified_at - datetime.now(UTC)) < timedelta(minutes=1)
 
 
+def test_what_is_on_its_way_can_be_read_where_the_store_is_a_folder(blobs: Blobs) -> None:
+    """All of it, at any moment; whoever has opened that file keeps it when the object is made visible."""
+    writer = blobs.writer("a")
+    writer.write(b"first")
+    path = blobs.begun_path(writer)
+    if path is not None:
+        with path.open("rb") as file:
+            assert file.read() == b"first"
+            writer.write(b" second")
+            assert blobs.begun_path(writer) == path
+            writer.commit()
+            assert file.read() == b" second"
+    writer.abort()
+
+
 def test_put_if_absent_writes_once(blobs: Blobs) -> None:
     assert blobs.put_if_absent("a/claim", b"first") is True
     assert blobs.put_if_absent("a/claim", b"second") is False

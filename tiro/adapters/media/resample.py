@@ -86,5 +86,6 @@ def _mixed(samples: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
 
 
 def _int16(samples: NDArray[np.float32]) -> Pcm:
-    pcm: Pcm = np.rint(samples * 32768.0).clip(-32768, 32767).astype(np.int16)
+    scaled = np.multiply(samples, np.float32(32768.0), dtype=np.float32)
+    pcm: Pcm = np.rint(scaled, out=scaled).clip(-32768, 32767, out=scaled).astype(np.int16)
     return pcm
