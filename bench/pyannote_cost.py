@@ -63,7 +63,7 @@ def pipeline_in(folder: Path) -> Path:
     """Of random weights, taught."""
     print("fitting the last layers of random weights ...", flush=True)
     made = write_pipeline(folder / "model", CONFIG, layers=4)
-    teach(made, *talk(TAUGHT_S, seed=1, silences=((15.0, 31.0),)))
+    teach(made, *talk(TAUGHT_S, silences=((15.0, 31.0),)))
     return made
 
 
@@ -169,11 +169,11 @@ def cost_beside(model: Path, folder: Path, seconds: float, rounds: int) -> int:
 
 
 def peaks(model: Path, folder: Path, durations_s: Sequence[float]) -> int:
-    """Memory of ours, mostly silence: half a minute of talk in every five minutes."""
+    """Memory of ours, mostly silence: ten seconds of talk in every five minutes."""
     with voices(OURS, model, written(folder, WARM_S), ENVIRON_OURS) as ours:
         for seconds in durations_s:
             samples = np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32)
-            said = spoken(30.0)
+            said = spoken(10.0)
             for at in range(0, len(samples) - len(said) + 1, 300 * SAMPLE_RATE_HZ):
                 samples[at : at + len(said)] = said
             path = folder / "long.f32"
