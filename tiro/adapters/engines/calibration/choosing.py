@@ -30,7 +30,7 @@ AT_MOST_S = 60.0
 _GAIN = 0.05
 """What is less is noise: the smaller one is taken."""
 _CLEARLY = 0.1
-"""Fewer replicas have to be faster by so much: whoever else is busy now will not always be."""
+"""What has its price has to be faster by so much: fewer replicas (who is busy beside them now will not always be), shorter windows."""
 _TWICE = 2
 _WINDOWS_S = (WHOLE_S, 20.0, 15.0)
 """Shorter ones cut sentences apart."""
@@ -125,7 +125,8 @@ class Choosing:
                 for (one, known), cost in zip(self._understood, costs, strict=True)
             )
             self._measured(*(["context"] if context else []), *(["window_s"] if self._wishes.window_s is None else []))
-            if costs and no_worse and self._per(costs) < self._per_audio_s * (1 - _GAIN):
+            least = _GAIN if window_s == WHOLE_S else _CLEARLY
+            if costs and no_worse and self._per(costs) < self._per_audio_s * (1 - least):
                 self._set(window_s=window_s, context=context or self.sizes.context)
                 self._note(hosts, costs)
 
