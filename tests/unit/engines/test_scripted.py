@@ -56,6 +56,13 @@ async def test_latency_grows_with_the_audio():
     assert time.monotonic() - began_s >= 0.2
 
 
+async def test_calls_that_take_turns_add_their_latencies():
+    engine = ScriptedEngine(read_script("delay=0.05;turns=1"))
+    began_s = time.monotonic()
+    await asyncio.gather(hear(engine, 2), hear(engine, 2))
+    assert time.monotonic() - began_s >= 0.2
+
+
 async def test_every_window_is_logged_once_with_its_words_and_failures(tmp_path):
     log = tmp_path / "calls.jsonl"
     engine = ScriptedEngine(read_script(f"log={log};fail=transient_error*1"))

@@ -4,6 +4,7 @@ Its script is part of its id, after a colon, as `name=value` pieces set apart by
 
     scripted                              hears, at once
     scripted:delay=0.05                   takes 0.05 s per second of audio
+    scripted:delay=0.05;turns=1           the same, one call after the other
     scripted:fail=transient_error*2       the first two calls raise this code (no `*n`: all calls); `quota_exceeded` is QuotaExceeded
     scripted:refuse=engine_refused*1      the same, Permanent
     scripted:log=/path/calls.jsonl        writes one line per window (at_s, pid, engine, job_id, window_s, words, failed)
@@ -17,6 +18,7 @@ Its script is part of its id, after a colon, as `name=value` pieces set apart by
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import signal
@@ -40,7 +42,7 @@ _PAUSE_S = 1.0
 _SLIPS_OF = 100
 _SCRIPT_FIELDS = (
     *("delay", "fail", "refuse", "log", "hold", "slip", "says", "crash"),
-    *("language", "languages", "model", "name", "flight"),
+    *("language", "languages", "model", "name", "flight", "turns"),
 )
 
 
@@ -60,6 +62,7 @@ class Script(msgspec.Struct, frozen=True):
     model: str = "scripted"
     name: str = "scripted"
     flight: int = 16
+    turns: bool = False
 
     def abilities(self) -> Abilities:
         """What the engine with this script says it can do."""
@@ -102,6 +105,9 @@ class ScriptedEngine:
         self.model = self._script.model
         self.windows_in_flight = self._script.flight
         self._calls = 0
+        self._turn: contextlib.AbstractAsyncContextManager[None] = (
+            asyncio.Lock() if self._script.turns else contextlib.nullcontext()
+        )
         self._stopped = threading.Event()
 
     def supports(self, language: str | None, task: Task) -> bool:
@@ -136,7 +142,8 @@ class ScriptedEngine:
 
     async def _play(self, audio_s: float) -> None:
         """The latency and the deaths of the script."""
-        await asyncio.sleep(self._script.delay * audio_s)
+        async with self._turn:
+            await asyncio.sleep(self._script.delay * audio_s)
         if self._script.hold:
             await asyncio.to_thread(_wait_for, Path(self._script.hold), self._stopped)
         once = self._script.crash
