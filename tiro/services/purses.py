@@ -76,8 +76,9 @@ class Minutes:
         """Raises QuotaExceeded with the API's extras."""
         terms = self._terms(account, job)
         try:
-            await tx.ledger.hold(account.account_id, job.job_id, job.run, seconds, month_of(now), terms, now)
-            await tx.ledger.extend(job.job_id, job.run, seconds, terms, now)
+            held = await tx.ledger.hold(account.account_id, job.job_id, job.run, seconds, month_of(now), terms, now)
+            if held.included_s + held.overage_s < seconds:
+                await tx.ledger.extend(job.job_id, job.run, seconds, terms, now)
         except QuotaExceeded:
             usage = await tx.ledger.usage(account.account_id, month_of(now))
             remaining_s = max(0, (terms.quota_s or 0) - usage.used_s - usage.held_s)

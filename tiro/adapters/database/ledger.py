@@ -122,8 +122,12 @@ class SqlLedger:
 
     async def _reserve(self, account_id: str, month: str, seconds: int, terms: HoldTerms) -> tuple[int, int]:
         """(included, overage) seconds, held. Raises QuotaExceeded, changing nothing."""
-        await self._rows.insert_new(balances, {"account_id": account_id, **write(Usage(month, 0, 0, 0, 0, 0))})
-        row = await self._rows.one(select(balances).where(_at(account_id, month)).with_for_update(key_share=True))
+        locked = select(balances).where(_at(account_id, month)).with_for_update(key_share=True)
+        row = await self._rows.one(locked)
+        if row is None:
+            # the month's first: made by whoever is first, and then everybody's
+            await self._rows.insert_new(balances, {"account_id": account_id, **write(Usage(month, 0, 0, 0, 0, 0))})
+            row = await self._rows.one(locked)
         assert row is not None
         remaining_s = None if terms.quota_s is None else terms.quota_s - row["used_s"] - row["held_s"]
         included_s, overage_s = split(seconds, remaining_s)

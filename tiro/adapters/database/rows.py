@@ -48,10 +48,10 @@ class Rows:
         with translated():
             return (await self._connection.execute(statement, values)).mappings().one_or_none()
 
-    async def all(self, statement: Executable) -> Sequence[RowMapping]:
-        """Every row."""
+    async def all(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
+        """Every row. `values` as in `run`."""
         with translated():
-            return (await self._connection.execute(statement)).mappings().all()
+            return (await self._connection.execute(statement, values)).mappings().all()
 
     async def value(self, statement: Executable) -> Any:
         """The first column of the first row, or None."""
@@ -61,8 +61,10 @@ class Rows:
     async def insert_new(self, table: Table, *rows: Mapping[str, Any]) -> int:
         """Insert what is not there yet; how many were new. Waits for another transaction that is inserting the same."""
         insert = postgresql.insert(table) if self._on_postgres else sqlite.insert(table)
-        statement = insert.values(list(rows)).on_conflict_do_nothing()
-        return len(await self.all(statement.returning(*table.primary_key.columns)))
+        # the values of one row stay apart: a statement that holds values is made anew each time
+        statement = insert if len(rows) == 1 else insert.values(list(rows))
+        new = statement.on_conflict_do_nothing().returning(*table.primary_key.columns)
+        return len(await self.all(new, rows[0] if len(rows) == 1 else None))
 
     async def upsert(
         self, table: Table, row: Mapping[str, Any], key: Sequence[str], change: Mapping[str, ColumnElement[Any]]
