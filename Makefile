@@ -8,7 +8,7 @@ PY := .venv/bin/python
 WORKERS ?= 2
 ARGS ?=
 
-.PHONY: help setup demo up test check static format format-check lint types contracts house unit lock audit test-diarization clean
+.PHONY: help setup demo up test check static format format-check lint types contracts house unit lock audit test-diarization bench bench-long clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -75,6 +75,17 @@ test-diarization: ## the tests that need torch and pyannote.audio, in an environ
 	@scripts/apt-for-tests
 	@echo "test: diarization"
 	@PYANNOTE_METRICS_ENABLED=0 .venv-diarization/bin/python -m pytest -q -m diarization $(ARGS)
+
+bench: setup ## the short set of benchmarks, about a quarter of an hour on two cores (ARGS="--only one_file")
+	@scripts/apt-for-tests
+	@scripts/servers temporal
+	@echo "bench: one script per figure; bench/README.md says what each is"
+	@$(PY) -m bench $(ARGS)
+
+bench-long: setup ## the benchmarks in full: most of a day
+	@scripts/apt-for-tests
+	@scripts/servers temporal
+	@$(PY) -m bench --long $(ARGS)
 
 clean: ## remove the environments and caches of this folder (built servers stay in the user's cache)
 	rm -rf .venv .venv-diarization .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info build

@@ -1,4 +1,4 @@
-"""What does a child process per recording cost? `bench/decoder_child.py` prints one line per format, target 15 ms more per file.
+"""What does a child process per recording cost? `python -m bench.decoder_child` prints a line per format and the worst; target 15 ms.
 
 Decodes the same small recording in a child, as the service does, and in this process, by turns, so that both see the same machine.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.turns import report
 from tiro.adapters.media import demux, flac
 from tiro.adapters.media.decoder import Decoders
 from tiro.adapters.media.protocol import End, Frame, Order
@@ -52,7 +53,7 @@ def in_a_child(decoders: Decoders, path: Path) -> float:
 def in_this_process(path: Path) -> float:
     frames: list[Frame] = []
     began = time.perf_counter()
-    demux.decode(os.open(path, os.O_RDONLY), ORDER, frames.append)
+    demux.decode(os.open(path, os.O_RDONLY), None, ORDER, frames.append)
     assert isinstance(frames[-1], End)
     return (time.perf_counter() - began) * 1000
 
@@ -79,8 +80,8 @@ def main() -> int:
             ratio = statistics.median(child) / statistics.median(here)
             print(f"{extension:<5} child {told(child)}   here {told(here)}   {more_ms:.1f} ms more, {ratio:.2f} times")
     zygote.close()
-    print(f"worst {worst_ms:.1f} ms more per file of {SECONDS} s, target {TARGET_MS:.0f} ms, {ROUNDS} rounds by turns")
-    return 0 if worst_ms <= TARGET_MS else 1
+    what = f"a file of {SECONDS} s in a child process, the worst format's ms more than in this process"
+    return report("decoder_child", what, [worst_ms], f"<= {TARGET_MS:.0f}", worst_ms <= TARGET_MS)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import jiwer
+import msgspec
 
 from bench.weighing import tree, weighing
 
+RESULTS = "BENCH_RESULTS"
+"""Environment variable: a file that gets a line of JSON for each figure."""
 TEMPORAL = "Temporal"
 _KINDS = {
     "start-dev": TEMPORAL,
@@ -39,6 +42,21 @@ class Cost:
     """What came out, where parity is to be shown."""
     shares: dict[str, float] = field(default_factory=dict)
     """CPU seconds by kind of process; here the Temporal server has its share, too."""
+
+
+class Reported(msgspec.Struct, frozen=True):
+    """One figure of one run: the middle, least and most of its values."""
+
+    figure: str
+    what: str
+    middle: float
+    least: float
+    most: float
+    times: int
+    target: str
+    kept: bool
+    day: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -81,7 +99,10 @@ def by_turns(ours: Callable[[], Cost], peer: Callable[[], Cost], rounds: int) ->
 
 
 def report(figure: str, what: str, values: Sequence[float], target: str, kept: bool, *notes: str) -> int:
-    """Prints a figure as `bench/README.md` has it: median (least to most), target, day. The exit code says whether it is kept."""
+    """Prints a figure as `bench/README.md` has it: median (least to most), target, day. The exit code says whether it is kept.
+
+    `python -m bench` gathers what its scripts report in the file that RESULTS names.
+    """
     middle, day = statistics.median(values), datetime.now(UTC).date()
     verdict = "kept" if kept else "MISSED"
     print(
@@ -89,6 +110,10 @@ def report(figure: str, what: str, values: Sequence[float], target: str, kept: b
     )
     for note in notes:
         print(f"    {note}")
+    if gathered := os.environ.get(RESULTS):
+        line = Reported(figure, what, middle, min(values), max(values), len(values), target, kept, str(day), notes)
+        with Path(gathered).open("ab") as file:
+            file.write(msgspec.json.encode(line) + b"\n")
     return 0 if kept else 1
 
 
