@@ -20,4 +20,5 @@ def give_back_early() -> bool:
     if mallopt is None:
         return False
     wishes = ((_MMAP_THRESHOLD, _LARGE_BYTES), (_TRIM_THRESHOLD, _LARGE_BYTES), (_ARENA_MAX, _ARENAS))
-    return sum(mallopt(wish, value) for wish, value in wishes) == len(wishes)
+    taken = [bool(mallopt(wish, value)) for wish, value in wishes]
+    return all(taken)
