@@ -1,4 +1,4 @@
-"""The way of one recording: begin, ingest, and beside it detect, transcribe and diarize; then merge, publish, settle, deliver."""
+"""The way of one recording: begin, fetch, ingest, and beside them detect, transcribe and diarize; then merge, publish, settle, deliver."""
 
 from __future__ import annotations
 
