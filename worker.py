@@ -59,6 +59,11 @@ def speech_slots(engines: Iterable[Engine], span_s: float) -> int:
     return max(2, math.ceil(tasks) + 1)
 
 
+def served(queues: Sequence[str]) -> tuple[str, ...]:
+    """What a worker serves that is told to serve these."""
+    return tuple(dict.fromkeys(one for queue in queues for one in (queue, *_ALSO.get(queue, ()))))
+
+
 def media_slots() -> int:
     """Decoders wait on disks and on the net."""
     return 2 * (os.cpu_count() or 1)
@@ -70,7 +75,7 @@ class Workers:
     def __init__(self, core: Core, queues: Sequence[str], say: Callable[[str], None]) -> None:
         self._core = core
         self._say = say
-        self._queues = tuple(dict.fromkeys(one for queue in queues for one in (queue, *_ALSO.get(queue, ()))))
+        self._queues = served(queues)
         self._machines = Machines(core.settings, core.house.preparer, frozenset(self._queues), say)
         self._executor: ThreadPoolExecutor | None = None
         self._workers: list[Worker] = []

@@ -1,4 +1,4 @@
-"""Can a worker be stopped that has not come to work yet?"""
+"""Can a worker be stopped that has not come to work yet, and which queues does it serve?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tiro.model.errors import Permanent
-from worker import _done_before
+from worker import _done_before, served
 
 
 async def test_a_worker_that_waits_for_its_cluster_can_be_stopped() -> None:
@@ -28,6 +28,13 @@ async def test_a_start_that_ends_is_told_from_one_that_fails() -> None:
     assert await _done_before(asyncio.Event(), asyncio.sleep(0)) is True
     with pytest.raises(Permanent):
         await _done_before(asyncio.Event(), fails())
+
+
+def test_who_was_told_to_serve_media_before_there_was_a_queue_of_addresses_serves_both() -> None:
+    """Nothing waits unserved after an upgrade, and nobody serves one twice."""
+    assert served(["control", "media"]) == ("control", "media", "fetch")
+    assert served(["fetch", "media", "media"]) == ("fetch", "media")
+    assert served(["speech"]) == ("speech",)
 
 
 async def _for_ever() -> None:
