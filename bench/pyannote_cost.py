@@ -122,7 +122,7 @@ def cost_to_stock(model: Path, folder: Path, seconds: float, rounds: int) -> int
 @contextmanager
 def whisper(samples: np.ndarray) -> Iterator[Callable[[int], float]]:
     """Hears the talk so many times, by one replica; seconds."""
-    from tiro.adapters.engines.calibration import Wishes
+    from tiro.adapters.engines.calibration.sizes import Wishes
     from tiro.adapters.engines.faster_whisper import FasterWhisperEngine
     from tiro.model.speech import EngineOptions
     from tiro.ports import Urgency
