@@ -8,6 +8,6 @@ seat       one host after another: who follows one that died or grew
 batcher    whose windows are taken next, and which share a batch
 pool       n seats behind one batcher; what happens when a host dies
 resident   an Engine whose model lives in such a pool
-whisper, sphinx   the models themselves, loaded in the child only
+whisper, sphinx   the models themselves, loaded in the child only (whisper is a folder with a map of its own)
 download   fetches a model beforehand
 """

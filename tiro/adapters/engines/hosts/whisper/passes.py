@@ -1,0 +1,139 @@
+"""Which windows share a pass of the encoder, where do they lie in it, and whose is a word that was heard there?
+
+What holds: a window's features are its own, whoever shares its pass; a window alone in its pass is heard as if there were no others. In a
+shared pass the model hears the others too: that the words stay the same is likely, not certain, and the doubtful are heard again alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from tiro.adapters.engines.hosts.whisper.mel import FRAMES_A_S, Mel
+from tiro.adapters.engines.hosts.whisper.quality import SOFT, Peaks
+
+FULL = 3000
+"""Frames that Whisper was trained on: 30 s."""
+GAP = 50
+"""Frames of silence between windows of a pass."""
+_SHARED = 1500
+"""Frames that windows may share: with twice as many the model of the tests got two words in a hundred wrong that it heard alone."""
+_MARGIN = 200
+_STEP = 100
+"""A window's own context: its length and this margin, in whole seconds, so that some are alike and share a batch."""
+_SHORTEST = 400
+"""CTranslate2 takes an encoder's output of as many frames as there are mels for features."""
+_STRADDLES_S = 0.25
+_NO_TIME_S = 0.04
+_IMPROBABLE = 0.8
+"""Of a word in a shared pass: at 0.5 the tests' model got a third more of them wrong than alone, in windows of 3 s."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A window (its number in the batch) from this frame of a pass, so many frames long."""
+
+    window: int
+    start: int
+    size: int
+
+
+class Pass(msgspec.Struct, frozen=True):
+    """Windows that are encoded together, in `frames` of features."""
+
+    places: tuple[Place, ...]
+    frames: int = FULL
+
+    @property
+    def alone(self) -> bool:
+        """One window in the 30 s that the model knows: its answer is the last word."""
+        return len(self.places) == 1 and self.frames == FULL
+
+    @property
+    def size(self) -> int:
+        """Frames that are not padding."""
+        return self.places[-1].start + self.places[-1].size
+
+
+def alone(windows: Mapping[int, int]) -> list[Pass]:
+    """A pass of 30 s for each window (number -> frames)."""
+    return [Pass((Place(window, 0, size),)) for window, size in windows.items()]
+
+
+def short(windows: Mapping[int, int]) -> list[Pass]:
+    """A pass for each window, as long as itself and a margin."""
+    return [
+        Pass((Place(window, 0, size),), min(FULL, max(_SHORTEST, -(-(size + _MARGIN) // _STEP) * _STEP)))
+        for window, size in windows.items()
+    ]
+
+
+def shared(windows: Mapping[int, int]) -> list[Pass]:
+    """Passes of 30 s that these windows share in order, apart by silence; half of each stays empty."""
+    rows: list[list[Place]] = []
+    for window, size in windows.items():
+        start = rows[-1][-1].start + rows[-1][-1].size + GAP if rows else 0
+        if rows and start + size <= _SHARED:
+            rows[-1].append(Place(window, start, size))
+        else:
+            rows.append([Place(window, 0, size)])
+    return [Pass(tuple(row)) for row in rows]
+
+
+def features(one: Pass, mels: Sequence[Mel]) -> Mel:
+    """Its windows' features; between them what each window's silence looks like, behind them zeros."""
+    laid = np.zeros((len(mels[one.places[0].window]), one.frames), np.float32)
+    for place in one.places:
+        mel = mels[place.window][:, : place.size]
+        if place.start:
+            laid[:, place.start - GAP : place.start] = mel.min()
+        laid[:, place.start : place.start + mel.shape[1]] = mel
+    return laid
+
+
+Aligned = Mapping[str, Any]
+"""A word as faster-whisper aligns it: word, start, end, probability."""
+
+
+def divided(
+    words: Sequence[Aligned], one: Pass, peaks: Mapping[int, Peaks]
+) -> tuple[dict[int, list[dict[str, Any]]], set[int]]:
+    """The words of each window, in its own time, and the windows that are to be heard again.
+
+    A word is the window's in whose sound it ends: alignment begins a word after silence early, but ends it where it ends.
+    """
+    sounds = [_sound(place, peaks[place.window]) for place in one.places]
+    heard: dict[int, list[dict[str, Any]]] = {place.window: [] for place in one.places}
+    doubted: set[int] = set()
+    owner = len(sounds) - 1
+    for word in reversed(words):
+        start_s, end_s = float(word["start"]), float(word["end"])
+        # a word that got no time lies in a gap, before the one to which the time was given
+        if end_s - start_s >= _NO_TIME_S:
+            owner = max((n for n in range(owner + 1) if sounds[n][0] + 0.1 < end_s), default=0)
+        inside_s = _overlap_s(start_s, end_s, sounds[owner])
+        before_s = _overlap_s(start_s, end_s, sounds[owner - 1]) if owner else 0.0
+        if inside_s <= 0 or before_s > _STRADDLES_S:
+            doubted |= {max(0, owner - 1), owner, min(len(sounds) - 1, owner + 1)}
+        if word["probability"] < _IMPROBABLE:
+            doubted.add(owner)
+        place = one.places[owner]
+        moved_s = place.start / FRAMES_A_S
+        heard[place.window].insert(0, {**word, "start": start_s - moved_s, "end": end_s - moved_s})
+    for n, place in enumerate(one.places):
+        if not heard[place.window]:
+            doubted |= {max(0, n - 1), n, min(len(sounds) - 1, n + 1)}
+    return heard, {one.places[n].window for n in doubted}
+
+
+def _sound(place: Place, peaks: Peaks) -> tuple[float, float]:
+    """From its first to its last sound that is not soft, in seconds of the pass."""
+    loud = np.flatnonzero(peaks > SOFT * peaks.max(initial=0.0))
+    first, last = (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (0, place.size)
+    return (place.start + first) / FRAMES_A_S, (place.start + last) / FRAMES_A_S
+
+
+def _overlap_s(start_s: float, end_s: float, sound: tuple[float, float]) -> float:
+    return min(end_s, sound[1]) - max(start_s, sound[0])
