@@ -20,7 +20,7 @@ FULL = 3000
 GAP = 50
 """Frames of silence between windows of a pass."""
 _SHARED = 1500
-"""Frames that windows may share: with twice as many the model of the tests got two words in a hundred wrong that it heard alone."""
+"""Frames that windows may share: the model of the tests hears worse the more they are; whether larger ones do was not measured."""
 _MARGIN = 200
 _STEP = 100
 """A window's own context: its length and this margin, in whole seconds, so that some are alike and share a batch."""
