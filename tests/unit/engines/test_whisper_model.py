@@ -83,7 +83,8 @@ def test_words_lie_in_their_window_in_order(model, sentences):
     for window, heard in zip(sentences[:5], transcribed(model, sentences[:5]), strict=True):
         times = [t for segment in heard.segments for word in segment.words for t in (word.start_s, word.end_s)]
         assert times == sorted(times)
-        assert 0 <= times[0] <= times[-1] <= len(window) / 16_000
+        # times are rounded to milliseconds
+        assert 0 <= times[0] <= times[-1] <= len(window) / 16_000 + 0.001
 
 
 def test_short_windows_cost_less_than_thirty_seconds_each(model, sentences, encoded):

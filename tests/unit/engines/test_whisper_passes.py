@@ -7,8 +7,8 @@ import pytest
 
 from tiro.adapters.engines.hosts.whisper.passes import FULL, GAP, Pass, Place, alone, divided, features, shared, short
 
-PAIR = Pass((Place(0, 0, 300), Place(1, 350, 300)))
-"""Three seconds each, half a second apart; sound from 0.5 to 2.5 s of each."""
+PAIR = Pass((Place(0, 0, 300), Place(1, 300 + GAP, 300)))
+"""Three seconds each, three quarters of a second apart; sound from 0.5 to 2.5 s of each."""
 
 
 def loud(frames=300):
@@ -36,7 +36,7 @@ def test_a_word_without_time_goes_with_the_one_after_it():
 
 
 def test_words_come_back_in_the_time_of_their_window():
-    heard, _ = divided([word("a", 0.0, 2.0), word("b", 4.0, 5.0)], PAIR, {0: loud(), 1: loud()})
+    heard, _ = divided([word("a", 0.0, 2.0), word("b", 4.25, 5.25)], PAIR, {0: loud(), 1: loud()})
     assert (heard[1][0]["start"], heard[1][0]["end"]) == pytest.approx((0.5, 1.5))
 
 
@@ -70,5 +70,5 @@ def test_a_windows_features_are_its_own_whoever_shares_its_pass():
     mels = [np.full((80, size), level, np.float32) for size, level in ((300, 0.5), (300, 1.5))]
     together = features(PAIR, mels)
     apart = features(alone({1: 300})[0], mels)
-    assert np.array_equal(together[:, 350:650], apart[:, :300])
-    assert not together[:, 650:].any()
+    assert np.array_equal(together[:, 375:675], apart[:, :300])
+    assert not together[:, 675:].any()

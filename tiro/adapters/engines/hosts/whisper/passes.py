@@ -17,9 +17,9 @@ from tiro.adapters.engines.hosts.whisper.quality import SOFT, Peaks
 
 FULL = 3000
 """Frames that Whisper was trained on: 30 s."""
-GAP = 50
+GAP = 75
 """Frames of silence between windows of a pass."""
-_SHARED = 1500
+_SHARED = 1300
 """Frames that windows may share: the model of the tests hears worse the more they are; whether larger ones do was not measured."""
 _MARGIN = 200
 _STEP = 100
@@ -71,7 +71,7 @@ def short(windows: Mapping[int, int]) -> list[Pass]:
 
 
 def shared(windows: Mapping[int, int]) -> list[Pass]:
-    """Passes of 30 s that these windows share in order, apart by silence; half of each stays empty."""
+    """Passes of 30 s that these windows share in order, apart by silence; more than half of each stays empty."""
     rows: list[list[Place]] = []
     for window, size in windows.items():
         start = rows[-1][-1].start + rows[-1][-1].size + GAP if rows else 0
