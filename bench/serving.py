@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 _UPLOADS = 8
 _PAGE = 500
 _LOOK_S = 0.1
+_LOOK_AT_BATCH_S = 0.25
 
 
 @contextlib.contextmanager
@@ -136,7 +137,7 @@ class Owner:
         """Seconds from the last word about uploads to the result."""
         began = time.perf_counter()
         await self.begun(job_id)
-        job = await self._ended(f"/v1/transcribe/{job_id}", "job_status")
+        job = await self._ended(f"/v1/transcribe/{job_id}", "job_status", _LOOK_AT_BATCH_S)
         if job["status"] != "completed":
             raise SystemExit(f"the batch ended {job}")
         return time.perf_counter() - began
@@ -151,12 +152,12 @@ class Owner:
         found = [one for one in _answered(answer)["results"] if "text" in one]
         return sorted(found, key=lambda one: str(one["reference_id"]))
 
-    async def _ended(self, path: str, field: str) -> dict[str, Any]:
+    async def _ended(self, path: str, field: str, look_s: float = _LOOK_S) -> dict[str, Any]:
         while True:
             job = _answered(await self._http.get(path))
             if job[field] in {"completed", "failed", "cancelled", "insufficient_funds"}:
                 return job
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(look_s)
 
 
 def _answered(answer: httpx2.Response) -> dict[str, Any]:
