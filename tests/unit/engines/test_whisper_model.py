@@ -88,7 +88,7 @@ def test_words_lie_in_their_window_in_order(model, sentences):
 
 
 def test_short_windows_cost_less_than_thirty_seconds_each(model, sentences, encoded):
-    transcribed(model, sentences[1:5])
+    transcribed(model, [one for one in sentences if len(one) <= 48_000][:4])
     assert sum(sum(group) for group in encoded) < 4 * 3000
 
 
