@@ -32,7 +32,7 @@ _STRADDLES_S = 0.25
 _NO_TIME_S = 0.04
 _IMPROBABLE = 0.8
 _IMPROBABLE_ALONE = 0.3
-"""Of a word in a shared pass, and in a short context: where 0.8 ruled there too, so many were heard again that 20 s cost 1.75 times 30 s."""
+"""Of a word in a shared pass, and in a short context: there 0.8 made so many be heard again that 20 s cost 1.75 times as much."""
 
 
 class Place(msgspec.Struct, frozen=True):
