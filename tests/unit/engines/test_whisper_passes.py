@@ -27,7 +27,8 @@ def given(*words):
 
 
 def test_a_word_that_alignment_begins_in_the_silence_before_it_is_the_windows_in_which_it_ends():
-    assert given(word("a", 0.0, 1.0), word("b", 1.0, 2.5), word("c", 2.5, 4.6)) == ({0: ["a", "b"], 1: ["c"]}, set())
+    words = word("a", 0.0, 1.2), word("b", 1.2, 1.9), word("c", 1.9, 2.5), word("d", 2.5, 5.0), word("e", 5.6, 6.25)
+    assert given(*words) == ({0: ["a", "b", "c"], 1: ["d", "e"]}, set())
 
 
 def test_a_word_without_time_goes_with_the_one_after_it():
@@ -51,6 +52,16 @@ def test_words_come_back_in_the_time_of_their_window():
 )
 def test_doubtful_windows_are_named(words):
     assert 1 in given(*words)[1]
+
+
+@pytest.mark.parametrize(
+    ("end", "what"), [(1.2, "what follows has no word"), (2.5, "the last word has all that follows")]
+)
+def test_a_short_context_that_stops_early_is_doubted(end, what):
+    own = Pass((Place(0, 0, 300),), 500)
+    whole = [word("a", 0.5, 1.2), word("b", 1.2, 1.9), word("c", 1.9, 2.5)]
+    assert divided(whole, own, {0: loud()})[1] == set()
+    assert divided([word("a", 0.5, end)], own, {0: loud()})[1] == {0}, what
 
 
 def test_short_windows_share_in_order_and_a_silence_apart():

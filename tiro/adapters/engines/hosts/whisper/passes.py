@@ -33,6 +33,13 @@ _NO_TIME_S = 0.04
 _IMPROBABLE = 0.8
 _IMPROBABLE_ALONE = 0.3
 """Of a word in a shared pass, and in a short context: there 0.8 made so many be heard again that 20 s cost 1.75 times as much."""
+_UNHEARD = 50
+"""Frames of sound between two words, or after the last: in a short context a model may stop early, sure of every word before."""
+_NEAR = 20
+"""Frames about a word that are the word's, too."""
+_LONG_WORD = 120
+_LONG_LAST = 75
+"""Frames of sound in one word, and from where the last begins: alignment may give it all that follows."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -127,9 +134,25 @@ def divided(
         moved_s = place.start / FRAMES_A_S
         heard[place.window].insert(0, {**word, "start": start_s - moved_s, "end": end_s - moved_s})
     for n, place in enumerate(one.places):
-        if not heard[place.window]:
+        if not heard[place.window] or _unheard(heard[place.window], peaks[place.window]):
             doubted |= {max(0, n - 1), n, min(len(sounds) - 1, n + 1)}
     return heard, {one.places[n].window for n in doubted}
+
+
+def _unheard(words: Sequence[Aligned], peaks: Peaks) -> bool:
+    """Whether something sounds for long in a window where none of its words lies, or in a single word."""
+    sounds = peaks > SOFT * peaks.max(initial=0.0)
+
+    def sounding(first: int, last: int) -> int:
+        return int(sounds[max(0, first) : max(0, last)].sum())
+
+    at = 0
+    for word in words:
+        first, last = int(word["start"] * FRAMES_A_S), int(word["end"] * FRAMES_A_S)
+        if sounding(at, first - _NEAR) > _UNHEARD or sounding(first, last) > _LONG_WORD:
+            return True
+        at = last + _NEAR
+    return sounding(int(words[-1]["start"] * FRAMES_A_S), len(sounds)) > _LONG_LAST
 
 
 def _sound(place: Place, peaks: Peaks) -> tuple[float, float]:
