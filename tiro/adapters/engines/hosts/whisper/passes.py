@@ -26,14 +26,16 @@ cost; those of 6 s were not: 2.8 % of the words wrong against 1.5 %, by the mode
 _MARGIN = 200
 _STEP = 100
 """A window's own context: its length and this margin, in whole seconds, so that some are alike and share a batch."""
+_LONGEST = 2000
+"""Beyond it a context of its own saves less than hearing the doubtful again costs."""
 _SHORTEST = 400
 """CTranslate2 takes an encoder's output of as many frames as there are mels for features."""
 _STRADDLES_S = 0.25
 _NO_TIME_S = 0.04
 _IMPROBABLE = 0.8
-_IMPROBABLE_ALONE = 0.3
+_IMPROBABLE_ALONE = 0.6
 """Of a word in a shared pass, and in a short context: there 0.8 made so many be heard again that 20 s cost 1.75 times as much."""
-_UNHEARD = 50
+_UNHEARD = 45
 """Frames of sound between two words, or after the last: in a short context a model may stop early, sure of every word before."""
 _NEAR = 20
 """Frames about a word that are the word's, too."""
@@ -73,11 +75,13 @@ def alone(windows: Mapping[int, int]) -> list[Pass]:
 
 
 def short(windows: Mapping[int, int]) -> list[Pass]:
-    """A pass for each window, as long as itself and a margin."""
-    return [
-        Pass((Place(window, 0, size),), min(FULL, max(_SHORTEST, -(-(size + _MARGIN) // _STEP) * _STEP)))
-        for window, size in windows.items()
-    ]
+    """A pass for each window, as long as itself and a margin, unless that is nearly 30 s anyway."""
+    return [Pass((Place(window, 0, size),), _own(size)) for window, size in windows.items()]
+
+
+def _own(size: int) -> int:
+    frames = max(_SHORTEST, -(-(size + _MARGIN) // _STEP) * _STEP)
+    return frames if frames <= _LONGEST else FULL
 
 
 def shared(windows: Mapping[int, int]) -> list[Pass]:
@@ -152,7 +156,8 @@ def _unheard(words: Sequence[Aligned], peaks: Peaks) -> bool:
         if sounding(at, first - _NEAR) > _UNHEARD or sounding(first, last) > _LONG_WORD:
             return True
         at = last + _NEAR
-    return sounding(int(words[-1]["start"] * FRAMES_A_S), len(sounds)) > _LONG_LAST
+    whole, behind = (sounding(int(words[-1][edge] * FRAMES_A_S), len(sounds)) for edge in ("start", "end"))
+    return whole > _LONG_LAST or behind > _UNHEARD
 
 
 def _sound(place: Place, peaks: Peaks) -> tuple[float, float]:
