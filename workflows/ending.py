@@ -42,6 +42,8 @@ async def to_its_end(
         if brief is None:
             return Finished(launch.job_id, "superseded")
         settled = await stations(brief)
+    except GeneratorExit:
+        raise  # thrown away with its worker, outside of any workflow: there is nothing to settle
     except BaseException as error:
         if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
             await _follow(await settle(launch, "cancelled"), end)

@@ -59,6 +59,8 @@ class Page:
         try:
             await fan_out(self._chunks(), task.width)
             await run_station(BatchFlow.finish_page, task, priority=self._priority)
+        except GeneratorExit:
+            raise  # thrown away with its worker
         except BaseException as error:
             if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
                 raise asyncio.CancelledError from None

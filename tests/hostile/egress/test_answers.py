@@ -138,7 +138,7 @@ class Taker:
     def take(self, url: str) -> str:
         source = HttpSource(self.guard, QUICK)
         stop = threading.Event()
-        WebFetcher(self.guard, None, source, 30).fetch(url, LIMITS, lambda: self.blobs.writer("source"), stop)
+        WebFetcher(self.guard, None, source, 30).fetch(url, LIMITS, lambda _: self.blobs.writer("source"), stop)
         self._file.write_bytes(self.blobs.get("source"))
         return f"invalid_audio {said(lambda: str(self._preparer.probe(self._file, LIMITS, stop)))}"
 
@@ -205,7 +205,7 @@ def test_a_certificate_must_hold(
         word = said(
             lambda: (
                 WebFetcher(guard, None, source, 5)
-                .fetch(server.url(), LIMITS, lambda: blobs.writer("source"), threading.Event())
+                .fetch(server.url(), LIMITS, lambda _: blobs.writer("source"), threading.Event())
                 .fetcher
             )
         )

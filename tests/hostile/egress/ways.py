@@ -31,7 +31,7 @@ def download(network: Network, url: str, guard: Guard, sites: Sites | None = Non
     """A source's bytes; "recording" when there are some, and "secret" when they are what nobody may see."""
     blobs = MemoryBlobs(SetClock())
     fetcher = WebFetcher(guard, sites, HttpSource(guard, QUICK, network.trust), deadline_s=60)
-    fetcher.fetch(url, LIMITS, lambda: blobs.writer("source"), threading.Event())
+    fetcher.fetch(url, LIMITS, lambda _: blobs.writer("source"), threading.Event())
     return "secret" if SECRET in blobs.get("source") else "recording"
 
 
