@@ -8,10 +8,14 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from tests.contract.records_nouns import two_processes, within
 from tests.servers.databases import START, SteppedClock
+from tiro.adapters.database.connect import async_engine, parse
+from tiro.adapters.database.limits import SqlLimits
 from tiro.adapters.database.records import SqlRecords, open_records
+from tiro.adapters.database.rows import Rows
 from tiro.ports import Transaction
 
 pytestmark = pytest.mark.promise("J14")
@@ -121,3 +125,16 @@ async def test_two_processes_share_the_count(kind: str, request: pytest.FixtureR
     assert sum(wait is None for wait in taken) == 20
     assert {wait for wait in taken if wait is not None} == {A_MINUTE}
     assert swept == 20
+
+
+async def test_only_a_transaction_that_says_so_may_be_lost(postgres_url: str) -> None:
+    """Money is added in one that counts, too: what was answered must be on the disk."""
+    engine = async_engine(parse(postgres_url))
+    async with engine.begin() as connection:
+        rows, durable = Rows(connection), text("SHOW synchronous_commit")
+        await rows.run(text("SET LOCAL synchronous_commit TO ON"))
+        await SqlLimits(rows).take("name", 1, A_MINUTE, START)
+        assert await rows.value(durable) == "on"
+        await SqlLimits(rows).may_be_lost()
+        assert await rows.value(durable) == "off"
+    await engine.dispose()

@@ -286,6 +286,10 @@ class Limits(Protocol):
         """Count one under a name of fixed length. None: counted. Else there were `at_most` `within` so long, and so long is to wait."""
         ...
 
+    async def may_be_lost(self) -> None:
+        """This transaction does nothing but count: those who stand in line behind it need not wait for the disk, too."""
+        ...
+
     async def forget(self, now: datetime) -> int:
         """Remove names under which nothing counts any more; how many."""
         ...

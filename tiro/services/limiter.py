@@ -31,6 +31,7 @@ class Limiter:
         """Count one in each, up to the first that is reached. Raises RateLimited with `retry_after_s`."""
         wait: timedelta | None = None
         async with self._records.begin() as tx:
+            await tx.limits.may_be_lost()
             for rate in rates:
                 name, within = digest("\0".join(rate.name)), timedelta(seconds=rate.within_s)
                 wait = await tx.limits.take(name, rate.at_most, within, self._clock.now())

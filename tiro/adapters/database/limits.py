@@ -20,8 +20,6 @@ class SqlLimits:
         self._rows = rows
 
     async def take(self, name: str, at_most: int, within: timedelta, now: datetime) -> timedelta | None:
-        # all who count under one name stand in line, and should not wait for the disk there
-        await self._rows.may_forget()
         fresh = {"name": name, "taken": (), "until": now}
         # changes nothing, but holds the row until the end of the transaction
         row = await self._rows.upsert(limits, fresh, ("name",), {"until": limits.c.until})
@@ -34,6 +32,9 @@ class SqlLimits:
         until = _EPOCH + (counted[-1] + length) * _MICROSECOND
         await self._rows.run(update(limits).where(limits.c.name == name).values(taken=tuple(counted), until=until))
         return None
+
+    async def may_be_lost(self) -> None:
+        await self._rows.may_forget()
 
     async def forget(self, now: datetime) -> int:
         return await self._rows.forget(limits, limits.c.until <= now)
