@@ -7,11 +7,13 @@ import re
 from collections.abc import Awaitable, Callable
 
 import httpx2
+import msgspec
 import pytest
 
 from tests.dialects.describing import served
 from tests.dialects.transcribe.calling import funded
 from tests.servers.api import ADMIN, Api
+from tiro.model.job import Job
 
 Note = Callable[[str], None]
 ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -120,6 +122,12 @@ async def test_the_owner_of_a_thing_finds_it_on_every_route(api: Api) -> None:
                 assert answer.status_code != 404, (method, path, make)
 
 
+async def _job(api: Api, thing: str) -> Job | None:
+    """As it will be when the relay has seen it, which it may do at any moment."""
+    job = await api.house.jobs.get(thing)
+    return None if job is None else msgspec.structs.replace(job, admitted=True)
+
+
 @pytest.mark.hostile_input(
     53, "another account's id on every route and method of the document", "404, as for an unknown id"
 )
@@ -135,14 +143,14 @@ async def test_another_accounts_thing_is_an_unknown_thing(api: Api, seen: Note) 
             never, makers = THINGS[dialect, name]
             for make in makers:
                 thing = await make(api)
-                before = await api.house.jobs.get(thing)
+                before = await _job(api, thing)
                 theirs, unknown = [
                     _told(await api.http.request(method, path.format(**{name: one}), headers=api.bearer(credential)))
                     for one in (thing, never)
                 ]
                 assert theirs == unknown, (method, path, make)
                 assert theirs[0] == 404
-                assert await api.house.jobs.get(thing) == before
+                assert await _job(api, thing) == before
                 tried += 1
     seen(f"404, {tried} times the same as unknown")
     assert tried >= 60
