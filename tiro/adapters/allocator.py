@@ -1,4 +1,4 @@
-"""How does a process that holds megabytes of sound for a moment give them back? Large pieces by themselves, as they are let go."""
+"""When does a process give large pieces of memory back? As it lets them go, or never: glibc is told what its process is for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _LARGE_BYTES = 4 << 20
 """A span is larger; what a voice detector passes from layer to layer is smaller, and would be mapped a hundred times a second."""
 _ARENAS = 2
+_NEVER = 2**31 - 1
 
 
 def give_back_early() -> bool:
@@ -16,9 +17,22 @@ def give_back_early() -> bool:
     glibc raises the size from which it maps pieces by themselves with each that is let go, so sound of spans would end up in as many
     heaps as there are threads, and stay there.
     """
+    return _wish(_LARGE_BYTES, _ARENAS)
+
+
+def keep_large_pieces() -> bool:
+    """The opposite, for a process that encodes, before its model is loaded; False as above.
+
+    The attention of one layer over 30 s takes 9 MB per head: more than glibc ever keeps, so that each layer would have it mapped,
+    cleared page by page and unmapped. One arena, since the others cannot hold pieces of that size.
+    """
+    return _wish(_NEVER, 1)
+
+
+def _wish(large_bytes: int, arenas: int) -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    wishes = ((_MMAP_THRESHOLD, _LARGE_BYTES), (_TRIM_THRESHOLD, _LARGE_BYTES), (_ARENA_MAX, _ARENAS))
+    wishes = ((_ARENA_MAX, arenas), (_MMAP_THRESHOLD, large_bytes), (_TRIM_THRESHOLD, large_bytes))
     taken = [bool(mallopt(wish, value)) for wish, value in wishes]
     return all(taken)

@@ -5,7 +5,6 @@ decoding   one group of passes: encode, find the language, generate, again and h
 quality    which answers count: loops, guesses, silence, words where there is no sound
 passes     where windows lie in a pass, and whose a word is
 mel        features, as faster-whisper makes them
-memory     large pieces of memory are kept, not fetched for every layer
 """
 
 from tiro.adapters.engines.hosts.whisper.model import load

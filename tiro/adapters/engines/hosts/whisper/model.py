@@ -11,10 +11,10 @@ from typing import Any, Literal
 import faster_whisper
 import msgspec
 
+from tiro.adapters.allocator import keep_large_pieces
 from tiro.adapters.engines.hosts.whisper import passes
 from tiro.adapters.engines.hosts.whisper.decoding import Decoder, Said
 from tiro.adapters.engines.hosts.whisper.mel import HOP, SHORTEST, Mel, log_mel, peaks
-from tiro.adapters.engines.hosts.whisper.memory import keep_large_pieces
 from tiro.adapters.engines.hosts.whisper.passes import Pass
 from tiro.adapters.engines.hosts.whisper.quality import SILENCE_PEAK, Peaks, believable, real
 from tiro.adapters.engines.words import segments, timed
