@@ -8,13 +8,15 @@ import sys
 _HOLDS = """
 import sys, threading
 import numpy as np
-from tiro.adapters.allocator import give_back_early
+from tiro.adapters.allocator import give_back_early, keep_large_pieces
 
 def resident_mib():
     return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
 
 if sys.argv[1] == "early":
     assert give_back_early()
+if sys.argv[1] == "never":
+    assert keep_large_pieces()
 kept = []
 
 def work():
@@ -40,3 +42,8 @@ def _kept_mib(how: str) -> float:
 def test_sound_that_is_let_go_is_given_back_at_once() -> None:
     """What is small and stays is 3 MB."""
     assert _kept_mib("early") < 8
+
+
+def test_what_a_layer_lets_go_is_kept_for_the_next() -> None:
+    """All of the largest piece, 12 MB."""
+    assert _kept_mib("never") > 11
