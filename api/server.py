@@ -10,6 +10,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from api.arriving import take_over
 from api.edge import HEADERS_BYTES, Edge
 
 _LEAST_READ_BYTES = 30 << 10
@@ -50,6 +51,7 @@ class PatientProtocol(H11Protocol):
         super().data_received(data)
         if not self._idle():
             self._calm()
+            take_over(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._calm()

@@ -53,6 +53,16 @@ async def test_a_slow_body_is_ended(
     assert await _left(impatient) == []
 
 
+@pytest.mark.hostile_input(29, "a long file of a few bytes at a time", "408, then closed")
+async def test_a_slow_file_is_ended_however_long_it_says_it_is(impatient: Api, seen: Note) -> None:
+    """It is read past the parser, and not past the clock."""
+    head = request_head(impatient.key, length=4 << 20)
+    answer = await dripped(impatient.port, head + HEAD, b"x", within_s=10)
+    seen(f"{status_of(answer)}, closed")
+    assert status_of(answer) == 408
+    assert await _left(impatient) == []
+
+
 @pytest.mark.hostile_input(29, "a body that never begins", "408, then closed")
 async def test_a_body_that_never_comes_is_ended(impatient: Api, seen: Note) -> None:
     answer = await dripped(impatient.port, request_head(impatient.key, length=5, content_type=JSON), b"", within_s=10)

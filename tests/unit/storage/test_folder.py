@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tiro.adapters.storage import open_blobs
+from tiro.adapters.storage import folder, open_blobs
 from tiro.adapters.storage.folder import FolderBlobs, faults
 from tiro.adapters.storage.memory import MemoryBlobs
 from tiro.model.errors import Invalid, Permanent, Transient
@@ -29,6 +29,19 @@ def test_only_the_owner_may_read(tmp_path: Path) -> None:
     }
     assert modes == {True: 0o700, False: 0o600}
     begun.abort()
+
+
+def test_the_disk_is_told_of_all_that_is_written_while_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(folder, "_STRIDE_BYTES", 1000)
+    monkeypatch.setattr(os, "posix_fadvise", lambda handle, start, size, advice: told.append((start, size)))
+    pieces = [os.urandom(400) for _ in range(8)]
+    writer = FolderBlobs(tmp_path).writer("jobs/a/source")
+    for piece in pieces:
+        writer.write(piece)
+    writer.commit()
+    assert told == [(0, 1200), (1200, 1200)]
+    assert (tmp_path / "jobs/a/source").read_bytes() == b"".join(pieces)
 
 
 def test_local_path_is_the_file(tmp_path: Path) -> None:
