@@ -30,6 +30,7 @@ from activities.threads import Threads
 from activities.voices import Voices
 from activities.writing import Writing
 from commands.logs import set_up_logging
+from tiro.adapters.allocator import give_back_early
 from tiro.adapters.temporal.client import connect_patiently
 from tiro.adapters.temporal.names import QUEUES
 from tiro.model.errors import TiroError
@@ -266,6 +267,7 @@ def main(queues: str) -> None:
     if unknown or not wanted:
         raise click.BadParameter(f"queues are {', '.join(QUEUES)}", param_hint="--queue")
     set_up_logging(os.environ.get("TIRO_LOG") or "info")
+    give_back_early()
     try:
         asyncio.run(serve(wanted, lambda line: click.echo(f"worker: {line}", err=True)))
     except TiroError as error:

@@ -202,6 +202,8 @@ class Recording:
                         end = step
                     case MediaProbe():
                         probe = step
+                # the sound of a span is not to stay while the next one is cut
+                del step
         assert end is not None
         return plan_of(plan_id, spans, end, probe)
 

@@ -17,7 +17,7 @@ from tiro.model.blob import part_key, span_audio_key, span_record_key
 from tiro.model.errors import Transient
 from tiro.model.job import Job, JobPatch
 from tiro.model.media import Span
-from tiro.model.speech import EngineOptions
+from tiro.model.speech import EngineOptions, Part
 from tiro.model.windows import Interval, cut
 from tiro.ports import Blobs, Engine, Preparer, Samples, Urgency
 from tiro.services.line import Line
@@ -80,6 +80,15 @@ class Speech:
                 await self._line.span_done(task.job_id, task.run, task.plan, index)
                 return HeardSpan(index, known)
         hearing = self._line.hearing(job)
+        part = await self._heard(job, task, index)
+        key = part_key(task.job_id, task.plan, task.engine, index)
+        ref = await self._threads.run(self._blobs.put, key, msgspec.json.encode(part), "application/json")
+        await self._line.keep(task.job_id, task.run, ref)
+        await self._line.span_done(task.job_id, task.run, task.plan, index, hearing)
+        return HeardSpan(index, task.engine)
+
+    async def _heard(self, job: Job, task: TranscribeTask, index: int) -> Part:
+        """Its sound is let go before what was heard is written."""
         engine = self._engine(task.engine)
         if task.language is not None and not engine.supports(task.language, job.options.task):
             raise Transient("unsupported_language", "This engine does not know the language that was detected.")
@@ -90,12 +99,7 @@ class Speech:
             prompt=job.options.prompt,
             vocabulary=job.options.vocabulary,
         )
-        part = await hear(engine, span, samples, options, Urgency(task.job_id, task.priority), vad=job.options.vad)
-        key = part_key(task.job_id, task.plan, task.engine, index)
-        ref = await self._threads.run(self._blobs.put, key, msgspec.json.encode(part), "application/json")
-        await self._line.keep(task.job_id, task.run, ref)
-        await self._line.span_done(task.job_id, task.run, task.plan, index, hearing)
-        return HeardSpan(index, task.engine)
+        return await hear(engine, span, samples, options, Urgency(task.job_id, task.priority), vad=job.options.vad)
 
     def _engine(self, name: str) -> Engine:
         engine = self._engines.get(name)

@@ -37,6 +37,8 @@ class Threads:
                 if item is _END:
                     return
                 yield cast("T", item)
+                # the caller may have let it go: it is not to stay while the next one is made
+                del item
         finally:
             stop.set()
             close = getattr(iterator, "close", None)

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from commands.folder import DataFolder, default_data
 from commands.logs import set_up_logging
+from tiro.adapters.allocator import give_back_early
 from tiro.model.errors import TiroError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def quiet(_: str) -> None:
 def run(work: Coroutine[Any, Any, T], log: str = "warning") -> T:
     """Run to the end; errors of ours become a line that says what to do, and exit status 1."""
     set_up_logging(os.environ.get("TIRO_LOG") or log)
+    give_back_early()
     try:
         return asyncio.run(work)
     except TiroError as error:

@@ -15,7 +15,6 @@ import httpx2
 import msgspec
 from temporalio.client import Client
 
-from tiro.adapters.allocator import give_back_early
 from tiro.adapters.database.records import open_records
 from tiro.adapters.egress.clients import trusted_client
 from tiro.adapters.egress.courier import WebCourier
@@ -206,7 +205,6 @@ class Machines:
     ) -> None:
         from tiro.adapters.diarizers.registry import channels_diarizer, resolve_diarizer
 
-        give_back_early()
         self.preparer = preparer
         root = scratch_folder(settings)
         clear(root)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 _HOLDS = """
-import sys, threading
+import asyncio, sys, threading
 import numpy as np
 from tiro.adapters.allocator import give_back_early, keep_large_pieces
 
@@ -15,6 +17,9 @@ def resident_mib():
 
 if sys.argv[1] == "early":
     assert give_back_early()
+if sys.argv[1] == "command":
+    from commands.console import run
+    run(asyncio.sleep(0))
 if sys.argv[1] == "never":
     assert keep_large_pieces()
 kept = []
@@ -39,9 +44,10 @@ def _kept_mib(how: str) -> float:
     return float(done.stdout)
 
 
-def test_sound_that_is_let_go_is_given_back_at_once() -> None:
-    """What is small and stays is 3 MB."""
-    assert _kept_mib("early") < 8
+@pytest.mark.parametrize("how", ["early", "command"])
+def test_sound_that_is_let_go_is_given_back_at_once(how: str) -> None:
+    """What is small and stays is 3 MB. `tiro up`, like every command, asks for it."""
+    assert _kept_mib(how) < 8
 
 
 def test_what_a_layer_lets_go_is_kept_for_the_next() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -110,6 +111,32 @@ async def test_an_iterator_gives_all_its_steps_and_is_closed(threads: Threads) -
 
     assert [step async for step in threads.iterate(make)] == [0, 1, 2]
     assert made[0].closed_after_stop == [True]
+
+
+class Sound:
+    """Something large."""
+
+
+async def test_a_step_that_its_caller_lets_go_is_gone_while_the_next_one_is_made(threads: Threads) -> None:
+    """Nobody else holds it."""
+    made: list[weakref.ref[Sound]] = []
+    held: list[bool] = []
+
+    def make(_: threading.Event) -> Iterator[Sound]:
+        for _number in range(3):
+            held.extend(one() is not None for one in made)
+            yield _noted(made)
+
+    async for step in threads.iterate(make):
+        assert isinstance(step, Sound)
+        del step
+    assert held == [False] * 3
+
+
+def _noted(made: list[weakref.ref[Sound]]) -> Sound:
+    sound = Sound()
+    made.append(weakref.ref(sound))
+    return sound
 
 
 async def test_an_iterator_that_is_left_in_the_middle_is_told_to_stop_and_closed(threads: Threads) -> None:

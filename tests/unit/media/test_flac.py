@@ -9,7 +9,7 @@ from tests.media_builder import numbered
 from tiro.adapters.media import flac
 
 
-@pytest.mark.parametrize("samples", [0, 1, 4096, 4097, 40_000])
+@pytest.mark.parametrize("samples", [0, 1, 4096, 4097, 40_000, 140_000])
 def test_sixteen_bits_survive_exactly(samples: int) -> None:
     pcm = np.random.default_rng(samples).integers(-32768, 32768, samples).astype(np.int16)
     sound = pcm.astype(np.float32) / np.float32(32768.0)

@@ -12,40 +12,46 @@ from tiro.adapters.media.protocol import Pcm
 from tiro.adapters.media.spans import Cut, Cutter
 from tiro.adapters.media.vad import CHUNK_SAMPLES, FRAME_SAMPLES, PAD_FRAMES, Hysteresis, Interval, Probabilities, Vad
 from tiro.model.media import SAMPLE_RATE_HZ, Layout, Span
-from tiro.ports import PreparedSpan
+from tiro.ports import PreparedSpan, Samples
 
 Mono = NDArray[np.int16]
 
 
 class Reel:
-    """Sound that waits for its cut: put on at the end, taken off at the beginning."""
+    """Sound that waits for its cut: put on at the end, taken off at the beginning. Always the same memory, once it is large enough."""
 
     def __init__(self) -> None:
-        self._pieces: list[Mono] = []
+        self._room = np.empty(CHUNK_SAMPLES, np.int16)
+        self._size = 0
         self._start = 0
 
     def put(self, pcm: Mono) -> None:
-        self._pieces.append(pcm)
+        size = self._size + len(pcm)
+        while size > len(self._room):
+            self._room = np.concatenate([self._room, np.empty_like(self._room)])
+        self._room[self._size : size] = pcm
+        self._size = size
 
-    def take(self, end: int) -> Mono:
+    def take(self, end: int) -> Samples:
         """Everything up to this sample of the track."""
-        whole = self.waiting()
-        taken, rest = whole[: end - self._start], whole[end - self._start :]
-        self._pieces = [rest.copy()]
+        waiting, size = self.waiting(), end - self._start
+        taken = np.multiply(waiting[:size], np.float32(1 / 32768), dtype=np.float32)
+        self._size -= size
+        self._room[: self._size] = waiting[size:]
         self._start = end
         return taken
 
     def waiting(self) -> Mono:
-        """What lies on it."""
-        return np.concatenate([np.zeros(0, np.int16), *self._pieces])
+        """What lies on it, until it is touched again."""
+        return self._room[: self._size]
 
     def mix(self, other: Reel) -> None:
         """Becomes the mean of both, as far as both wait."""
         ours, theirs = self.waiting(), other.waiting()
         missing = len(ours) - len(theirs)
         # whose last cut was later has less waiting; only the part that both still have can be mixed
-        aligned = theirs[-len(ours) :] if missing <= 0 else np.concatenate([ours[:missing], theirs])
-        self._pieces = [_mean(np.stack([ours, aligned]))] if len(ours) else []
+        aligned = theirs[-missing:] if missing <= 0 else np.concatenate([ours[:missing], theirs])
+        ours[:] = _mean(np.stack([ours, aligned]))
 
 
 class Track:
@@ -123,7 +129,7 @@ class Cutting:
         whole = np.concatenate(self._waiting, axis=1)
         while whole.shape[1] >= CHUNK_SAMPLES:
             chunk, whole = whole[:, :CHUNK_SAMPLES], whole[:, CHUNK_SAMPLES:]
-            self._listen(chunk.copy())
+            self._listen(chunk)
             for track in self._tracks:
                 yield from self._spans_of(track, track.due())
         self._waiting = [whole.copy()]
@@ -177,10 +183,9 @@ class Cutting:
         for cut in cuts:
             self._cut_any = True
             track.spoke = track.spoke or bool(cut.speech)
-            samples = np.multiply(track.reel.take(cut.end), np.float32(1 / 32768), dtype=np.float32)
             speech = tuple((start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ) for start, end in cut.speech)
             start_s, end_s = cut.start / SAMPLE_RATE_HZ, cut.end / SAMPLE_RATE_HZ
-            yield PreparedSpan(Span(self._spans, track.number, start_s, end_s, speech), samples)
+            yield PreparedSpan(Span(self._spans, track.number, start_s, end_s, speech), track.reel.take(cut.end))
             self._spans += 1
 
 
