@@ -127,6 +127,12 @@ def test_on_a_card_batches_grow_as_long_as_that_makes_it_faster():
     assert (found.replicas, found.context, found.measured) == (1, "full", ("batch",))
 
 
+@pytest.mark.parametrize(("room", "batch"), [(4, 4), (1, 1)], ids=["four at once", "one by one"])
+def test_on_a_processor_only_what_is_clearly_faster_makes_batches_larger(room, batch):
+    found = chosen(Wishes(replicas=1, context="full", window_s=30.0), nap_s=0.1, room=room)
+    assert (found.batch, found.measured) == (batch, ("batch",))
+
+
 def test_a_model_that_is_too_slow_is_measured_no_longer_than_it_is_worth(monkeypatch):
     """After one look at the opening everything else follows the rule, and a batch is short."""
     monkeypatch.setattr(choosing, "WORTH_S", 0.0)

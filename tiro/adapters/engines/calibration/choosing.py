@@ -30,7 +30,8 @@ AT_MOST_S = 60.0
 _GAIN = 0.05
 """What is less is noise: the smaller one is taken."""
 _CLEARLY = 0.1
-"""What has its price has to be faster by so much: fewer replicas (who is busy beside them now will not always be), shorter windows."""
+"""What has its price has to be faster by so much: fewer replicas (who is busy beside them now will not always be), shorter windows,
+larger batches on a processor (who is in a hurry waits for the one that runs)."""
 _TWICE = 2
 _WINDOWS_S = (WHOLE_S, 20.0, 15.0)
 """Shorter ones cut sentences apart."""
@@ -134,8 +135,8 @@ class Choosing:
         """The smallest that is about as fast as any."""
         found = await (self._batches_on_card() if self._machine.cards else self._batches_on_cpu())
         if len(found) > 1:
-            best = min(found.values())
-            self._set(batch=min(batch for batch, per_s in found.items() if per_s <= best * (1 + _GAIN)))
+            nearly = min(found.values()) * (1 + (_GAIN if self._machine.cards else _CLEARLY))
+            self._set(batch=min(batch for batch, per_s in found.items() if per_s <= nearly))
             self._measured("batch")
 
     async def _batches_on_cpu(self) -> dict[int, float]:

@@ -13,7 +13,8 @@ Context = Literal["full", "short"]
 WHOLE_S = 30.0
 """What Whisper was made for."""
 _WHEN_SHORT_S = 20.0
-_BATCH_ON_CPU = 4
+_BATCH_ON_CPU = 1
+"""A core gains little by more, and who is in a hurry waits for the one that runs."""
 _BATCH_ON_CARD = 16
 _SHARE_OF_MEMORY = 0.8
 _LIBRARIES_BYTES = 300 << 20
