@@ -114,7 +114,7 @@ def cost_to_stock(model: Path, folder: Path, seconds: float, rounds: int) -> int
     cpu = [a.cpu_s / b.cpu_s for a, b in zip(found.ours, found.peer, strict=True)]
     kept = same and found.ratio <= TARGET
     return report(
-        "M9", f"diarization of {seconds:.0f} s / stock pyannote", found.ratios, f"<= {TARGET:.2f}", kept, said,
+        "pyannote_cost", f"diarization of {seconds:.0f} s / stock pyannote", found.ratios, f"<= {TARGET:.2f}", kept, said,
         f"ours {medians(found.ours)}; stock {medians(found.peer)}; CPU seconds {min(cpu):.2f} to {max(cpu):.2f}",
     )  # fmt: skip
 
@@ -165,7 +165,7 @@ def cost_beside(model: Path, folder: Path, seconds: float, rounds: int) -> int:
             notes.append(f"voices {alone_s:.1f} s, Whisper ({times} x) {heard_s:.1f} s, both {both_s:.1f} s")
     kept = float(np.median(ratios)) <= TARGET_BESIDE
     what = f"voices of {seconds:.0f} s and Whisper at once / the longer alone"
-    return report("M9", what, ratios, f"<= {TARGET_BESIDE:.2f}", kept, *notes)
+    return report("pyannote_cost/beside", what, ratios, f"<= {TARGET_BESIDE:.2f}", kept, *notes)
 
 
 def peaks(model: Path, folder: Path, durations_s: Sequence[float]) -> int:

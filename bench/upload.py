@@ -105,8 +105,8 @@ class Bringer:
 
 def measure(bringer: Bringer, asked: argparse.Namespace) -> int:
     status = 0
-    for name, ours in (("a form to POST /jobs", bringer.as_form), ("a PUT to a link", bringer.by_link)):
-        print(f"{name}:")
+    for name, ours in (("form", bringer.as_form), ("link", bringer.by_link)):
+        print(f"by {name}:")
         ours()  # warm
         bringer.copied()
         status |= judged(name, by_turns(ours, bringer.copied, asked.rounds), asked.mib)
@@ -120,7 +120,7 @@ def judged(name: str, compared: Compared, mib: int) -> int:
         f"ours {medians(compared.ours)} more than before ({min(more_mib):.1f} to {max(more_mib):.1f}, target {MOST_MIB})",
         f"cp and fsync: {medians(compared.peer)}",
     ]
-    return report("M6", f"{mib} MiB by {name} / cp", compared.ratios, f"{MOST_RATIO}", kept, *notes)
+    return report(f"upload/{name}", f"{mib} MiB / cp", compared.ratios, f"<= {MOST_RATIO}", kept, *notes)
 
 
 @contextlib.contextmanager
