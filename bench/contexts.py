@@ -46,7 +46,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--windows", type=int, default=100)
     options = parser.parse_args()
-    full, short = (load(str(MODEL), MODEL.name, "cpu", "int8", context=one) for one in ("full", "short"))
+    full = load(str(MODEL), MODEL.name, "cpu", "int8", context="full")
+    short = load(str(MODEL), MODEL.name, "cpu", "int8", context="short")
     missed = 0
     for length_s in _LENGTHS_S:
         spoken = recordings(options.windows, length_s)

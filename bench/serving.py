@@ -107,13 +107,12 @@ class Owner:
 
     async def uploaded(self, sounds: Sequence[bytes], **options: object) -> str:
         """A batch whose files have all been brought."""
-        named = [
-            {"reference_id": f"file_{number:06d}", "size_bytes": len(sound)} for number, sound in enumerate(sounds)
-        ]
-        job = _answered(await self._http.post("/v1/jobs", json={"type": "batch", "files": named, **options}))
+        names = [f"file_{number:06d}" for number in range(len(sounds))]
+        files = [{"reference_id": name, "size_bytes": len(sound)} for name, sound in zip(names, sounds, strict=True)]
+        job = _answered(await self._http.post("/v1/jobs", json={"type": "batch", "files": files, **options}))
         for first in range(0, len(sounds), _PAGE):
             page = range(first, min(first + _PAGE, len(sounds)))
-            await self._bring(job["job_id"], {named[number]["reference_id"]: sounds[number] for number in page})
+            await self._bring(job["job_id"], {names[number]: sounds[number] for number in page})
         return str(job["job_id"])
 
     async def _bring(self, job_id: str, page: dict[str, bytes]) -> None:
