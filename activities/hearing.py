@@ -9,7 +9,7 @@ import numpy as np
 
 from tiro.model.heard import believed, credible
 from tiro.model.media import SAMPLE_RATE_HZ, Span
-from tiro.model.speech import EngineOptions, Heard, HeardSegment, HeardWord, Part
+from tiro.model.speech import EngineOptions, Heard, HeardSegment, HeardWord, Part, StoredPart
 from tiro.model.windows import Interval, covered_s, cut, cut_all, pack, place, uncovered
 from tiro.ports import Engine, Samples, Urgency
 
@@ -81,7 +81,7 @@ def _language_of(heard: Sequence[Heard]) -> str | None:
     return votes.most_common(1)[0][0] if votes else None
 
 
-def spoken(parts: Sequence[Part]) -> str | None:
+def spoken(parts: Sequence[Part | StoredPart]) -> str | None:
     """The language in which most seconds were heard."""
     seconds: Counter[str] = Counter()
     for part in parts:

@@ -117,7 +117,7 @@ class PackSpeech:
             language_detected=file.language is None and self._line.facts(name).detects,
             primary_engine=self._line.facts(task.primary).model,
             fallback=name != task.primary,
-        )
+        ).whole()
         return HeardFile(file.index, transcript)
 
     async def _kept(

@@ -14,10 +14,11 @@ from tiro.model.blob import BlobRef, part_key, plan_key, result_key, transcript_
 from tiro.model.job import Job, JobPatch, Stage
 from tiro.model.media import SpanPlan
 from tiro.model.merge import merge
-from tiro.model.speech import Diarization, Part
-from tiro.model.transcript import Transcript
+from tiro.model.speech import Diarization, StoredPart
+from tiro.model.transcript import StoredTranscript, Transcript
 from tiro.ports import Blobs
 from tiro.render import FORMATS
+from tiro.render.neutral import json_pieces
 from tiro.services.ending import Endings
 from tiro.services.line import Line
 
@@ -36,15 +37,13 @@ class Writing:
         """Write the transcript."""
         async with beating():
             job = await self._at_stage(task.job_id, task.run, "merging")
-            transcript = await self._threads.run(self._merged, task)
-            data = await self._threads.run(msgspec.json.encode, transcript)
-            ref = await self._kept(job, transcript_key(task.job_id), data, "application/json")
+            written, head = await self._threads.run(self._merged, task)
             patch = JobPatch(
-                transcript=ref,
-                engine=transcript.engine,
-                fallback=transcript.fallback,
-                language=transcript.language,
-                warnings=tuple(dict.fromkeys((*job.warnings, *transcript.warnings))),
+                transcript=await self._line.keep(job.job_id, job.run, written),
+                engine=head.engine,
+                fallback=head.fallback,
+                language=head.language,
+                warnings=tuple(dict.fromkeys((*job.warnings, *head.warnings))),
             )
             await self._line.patch(task.job_id, task.run, patch)
 
@@ -57,9 +56,7 @@ class Writing:
                 return
             transcript = await self._threads.run(self._transcript, task.job_id)
             for name in job.options.formats:
-                form = FORMATS[name]
-                body = await self._threads.run(form.render, transcript)
-                await self._kept(job, result_key(task.job_id, name), body, form.media_type)
+                await self._kept(job, name, await self._threads.run(FORMATS[name].render, transcript))
 
     @activity.defn(name="finish")
     async def finish(self, task: MergeTask) -> SettledAs:
@@ -73,32 +70,41 @@ class Writing:
         await self._line.patch(job_id, run, JobPatch(stage=stage))
         return job
 
-    async def _kept(self, job: Job, key: str, data: bytes, media_type: str) -> BlobRef:
-        ref = await self._threads.run(self._blobs.put, key, data, media_type)
-        return await self._line.keep(job.job_id, job.run, ref)
+    async def _kept(self, job: Job, name: str, body: bytes) -> None:
+        key, media_type = result_key(job.job_id, name), FORMATS[name].media_type
+        await self._line.keep(job.job_id, job.run, await self._threads.run(self._blobs.put, key, body, media_type))
 
-    def _transcript(self, job_id: str) -> Transcript:
-        return msgspec.json.decode(self._blobs.get(transcript_key(job_id)), type=Transcript)
+    def _transcript(self, job_id: str) -> StoredTranscript:
+        return msgspec.json.decode(self._blobs.get(transcript_key(job_id)), type=StoredTranscript)
 
-    def _merged(self, task: MergeTask) -> Transcript:
+    def _merged(self, task: MergeTask) -> tuple[BlobRef, Transcript]:
+        """Writes the transcript; what is returned has no segments, and of a long one all of them are nowhere in memory at once."""
         plan = msgspec.json.decode(self._blobs.get(plan_key(task.job_id, task.plan)), type=SpanPlan)
         parts = [
-            msgspec.json.decode(self._blobs.get(part_key(task.job_id, task.plan, one.engine, one.index)), type=Part)
+            msgspec.json.decode(
+                self._blobs.get(part_key(task.job_id, task.plan, one.engine, one.index)), type=StoredPart
+            )
             for one in task.parts
         ]
-        turns = self._turns(task)
-        merged = merge(
+        head, segments = merge(
             task.job_id,
             plan,
             parts,
-            turns,
+            self._turns(task),
             language=task.language or spoken(parts),
             language_detected=task.language_detected,
             primary_engine=self._line.facts(task.primary).model,
             fallback=any(one.engine != task.primary for one in task.parts),
         )
         warnings = (*plan.warnings, *task.warnings, *(warning for part in parts for warning in part.warnings))
-        return msgspec.structs.replace(merged, warnings=tuple(dict.fromkeys((*merged.warnings, *warnings))))
+        head = msgspec.structs.replace(head, warnings=tuple(dict.fromkeys((*head.warnings, *warnings))))
+        writer = self._blobs.writer(transcript_key(task.job_id), "application/json")
+        try:
+            for piece in json_pieces(head, segments):
+                writer.write(piece)
+            return writer.commit(), head
+        finally:
+            writer.abort()
 
     def _turns(self, task: MergeTask) -> Diarization | None:
         """None: not asked for. Without turns although asked for, no word can be given a speaker."""

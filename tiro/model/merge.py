@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
 
 from tiro.model.media import SpanPlan
 from tiro.model.speakers import ends_sentence, speakers_of
-from tiro.model.speech import Diarization, Part
+from tiro.model.speech import Diarization, Part, StoredPart
 from tiro.model.transcript import Segment, SpeakerInfo, Transcript, Word
 from tiro.model.words import Spoken, line_of_words
 
@@ -19,20 +22,36 @@ LONG_S = 12.0
 
 MAX_SEGMENT_S = 30.0
 
-_Named = tuple[Spoken, int | None]
+
+class Merged(NamedTuple):
+    """A transcript whose segments are made as they are asked for, once. `head` is all the rest."""
+
+    head: Transcript
+    segments: Iterator[Segment]
+
+    def whole(self) -> Transcript:
+        """With its segments."""
+        return msgspec.structs.replace(self.head, segments=tuple(self.segments))
+
+
+class _Line(NamedTuple):
+    """The words of a track and their speakers."""
+
+    words: Sequence[Spoken]
+    speakers: Sequence[int | None]
 
 
 def merge(
     job_id: str,
     plan: SpanPlan,
-    parts: Sequence[Part],
+    parts: Iterable[Part | StoredPart],
     diarization: Diarization | None,
     *,
     language: str | None,
     language_detected: bool,
     primary_engine: str,
     fallback: bool,
-) -> Transcript:
+) -> Merged:
     """The transcript of a recording from one part per span, in whatever order they come.
 
     Layout `channels`: track n is speaker n. Layout `mono`: speakers by the diarization's turns, one speaker_0 without any.
@@ -42,7 +61,7 @@ def merge(
     parts = sorted(parts, key=lambda part: part.index)
     language = language or _language(parts)
     lines = _lines(plan, parts, diarization, language)
-    return Transcript(
+    head = Transcript(
         job_id=job_id,
         language=language,
         language_detected=language_detected,
@@ -51,16 +70,17 @@ def merge(
         fallback=fallback,
         diarizer=_diarizer(plan, diarization),
         speakers=_speakers(plan, diarization, lines),
-        segments=_segments(lines),
+        segments=(),
         warnings=_warnings(plan, parts),
     )
+    return Merged(head, _segments(lines))
 
 
 def _lines(
-    plan: SpanPlan, parts: Sequence[Part], diarization: Diarization | None, language: str | None
-) -> list[list[_Named]]:
+    plan: SpanPlan, parts: Sequence[Part | StoredPart], diarization: Diarization | None, language: str | None
+) -> list[_Line]:
     """One line of words with their speakers per track."""
-    lines: list[list[_Named]] = []
+    lines: list[_Line] = []
     for track in sorted({span.track for span in plan.spans} | {part.track for part in parts}):
         words = line_of_words(
             [part for part in parts if part.track == track],
@@ -74,16 +94,16 @@ def _lines(
             speakers = [0] * len(words)
         else:
             speakers = speakers_of(words, diarization.turns)
-        lines.append(list(zip(words, speakers, strict=True)))
+        lines.append(_Line(words, speakers))
     return lines
 
 
-def _engine(parts: Sequence[Part], primary: str, fallback: bool) -> str:
+def _engine(parts: Sequence[Part | StoredPart], primary: str, fallback: bool) -> str:
     others = [part.engine for part in parts if part.engine != primary]
     return others[0] if fallback and others else primary
 
 
-def _language(parts: Sequence[Part]) -> str | None:
+def _language(parts: Sequence[Part | StoredPart]) -> str | None:
     """What most of the speech was heard as; None when no engine says."""
     shares: dict[str, float] = {}
     for part in parts:
@@ -98,73 +118,77 @@ def _diarizer(plan: SpanPlan, diarization: Diarization | None) -> str | None:
     return diarization.diarizer if diarization else None
 
 
-def _speakers(
-    plan: SpanPlan, diarization: Diarization | None, lines: Sequence[Sequence[_Named]]
-) -> tuple[SpeakerInfo, ...]:
+def _speakers(plan: SpanPlan, diarization: Diarization | None, lines: Sequence[_Line]) -> tuple[SpeakerInfo, ...]:
     if plan.layout == "channels":
         count = max((span.track for span in plan.spans), default=-1) + 1
         return tuple(SpeakerInfo(index, 1.0) for index in range(count))
     if diarization is None:
         return (SpeakerInfo(0),)
-    heard = {speaker for line in lines for _, speaker in line if speaker is not None}
+    heard = {speaker for line in lines for speaker in line.speakers if speaker is not None}
     return tuple(SpeakerInfo(index, diarization.confidence) for index in sorted(heard))
 
 
-def _warnings(plan: SpanPlan, parts: Sequence[Part]) -> tuple[str, ...]:
+def _warnings(plan: SpanPlan, parts: Sequence[Part | StoredPart]) -> tuple[str, ...]:
     said = [*plan.warnings, *(warning for part in parts for warning in part.warnings)]
     return tuple(dict.fromkeys(said))
 
 
-def _segments(lines: Sequence[Sequence[_Named]]) -> tuple[Segment, ...]:
+def _segments(lines: Iterable[_Line]) -> Iterator[Segment]:
     """Segments of all tracks by their start; two who speak at once keep their sentences whole."""
-    segments = [_segment(piece) for line in lines for run in _runs(line) for piece in _pieces(run)]
-    return tuple(sorted(segments, key=lambda segment: segment.start_s))
+    return heapq.merge(*map(_segments_of, lines), key=lambda segment: segment.start_s)
 
 
-def _runs(line: Sequence[_Named]) -> Iterator[Sequence[_Named]]:
+def _segments_of(line: _Line) -> Iterator[Segment]:
+    for words, speaker in _runs(line):
+        for piece in _pieces(words):
+            yield _segment(piece, speaker)
+
+
+def _runs(line: _Line) -> Iterator[tuple[Sequence[Spoken], int | None]]:
     """Words of one speaker and one engine without a long pause."""
+    words, speakers = line
     begin = 0
-    for place, ((before, before_speaker), (word, speaker)) in enumerate(pairwise(line), start=1):
+    for place in range(1, len(words)):
+        before, word = words[place - 1], words[place]
         paused = word.start_s - before.end_s > PAUSE_S
-        if paused or speaker != before_speaker or word.engine != before.engine:
-            yield line[begin:place]
+        if paused or speakers[place] != speakers[place - 1] or word.engine != before.engine:
+            yield words[begin:place], speakers[begin]
             begin = place
-    if line:
-        yield line[begin:]
+    if words:
+        yield words[begin:], speakers[begin]
 
 
-def _pieces(run: Sequence[_Named]) -> Iterator[Sequence[_Named]]:
+def _pieces(run: Sequence[Spoken]) -> Iterator[Sequence[Spoken]]:
     """The run cut at sentence ends once it is long, and at its widest gap where no sentence ends in time."""
     begin = 0
-    for place, (word, _) in enumerate(run):
-        while word.end_s - run[begin][0].start_s > MAX_SEGMENT_S and place > begin:
+    for place, word in enumerate(run):
+        while word.end_s - run[begin].start_s > MAX_SEGMENT_S and place > begin:
             cut = _widest_gap(run, begin, place)
             yield run[begin:cut]
             begin = cut
-        if word.end_s - run[begin][0].start_s >= LONG_S and ends_sentence(word.text):
+        if word.end_s - run[begin].start_s >= LONG_S and ends_sentence(word.text):
             yield run[begin : place + 1]
             begin = place + 1
     if begin < len(run):
         yield run[begin:]
 
 
-def _widest_gap(run: Sequence[_Named], begin: int, end: int) -> int:
+def _widest_gap(run: Sequence[Spoken], begin: int, end: int) -> int:
     """Where to cut in (begin, end]: before the word that follows the widest gap of the second half; the last on a tie."""
     middle = (begin + end + 1) // 2
-    return max(range(middle, end + 1), key=lambda place: (run[place][0].start_s - run[place - 1][0].end_s, place))
+    return max(range(middle, end + 1), key=lambda place: (run[place].start_s - run[place - 1].end_s, place))
 
 
-def _segment(piece: Sequence[_Named]) -> Segment:
-    first, speaker = piece[0]
-    text = "".join(f" {word.text}" if word.spaced else word.text for word, _ in piece).strip()
-    words = tuple(Word(word.text, word.start_s, word.end_s, word.confidence, speaker) for word, _ in piece)
+def _segment(piece: Sequence[Spoken], speaker: int | None) -> Segment:
+    text = "".join(f" {word.text}" if word.spaced else word.text for word in piece).strip()
+    words = tuple(Word(word.text, word.start_s, word.end_s, word.confidence, speaker) for word in piece)
     return Segment(
-        start_s=first.start_s,
+        start_s=piece[0].start_s,
         end_s=words[-1].end_s,
         text=text,
         speaker=speaker,
         confidence=_mean_confidence(words),
-        engine=first.engine,
+        engine=piece[0].engine,
         words=words,
     )
 

@@ -40,7 +40,7 @@ class EngineOptions(msgspec.Struct, frozen=True):
     vocabulary: tuple[str, ...] = ()
 
 
-class HeardWord(msgspec.Struct, frozen=True):
+class HeardWord(msgspec.Struct, frozen=True, gc=False):
     """A word as an engine heard it; seconds from the start of its window (in a `Part`: of the recording); confidence 0..1."""
 
     text: str
@@ -81,6 +81,27 @@ class Part(msgspec.Struct, frozen=True):
     speech_s: float
     covered_s: float
     warnings: tuple[str, ...] = ()
+
+
+class StoredPart(msgspec.Struct, frozen=True):
+    """A `Part` as it was stored. Its words stay bytes until somebody asks, and are not kept then: ten hours have a hundred thousand."""
+
+    index: int
+    track: int
+    engine: str
+    language: str | None
+    raw: msgspec.Raw = msgspec.field(name="segments")
+    speech_s: float
+    covered_s: float
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def segments(self) -> tuple[HeardSegment, ...]:
+        """Made anew each time."""
+        return _SEGMENTS.decode(self.raw)
+
+
+_SEGMENTS = msgspec.json.Decoder(tuple[HeardSegment, ...])
 
 
 class Turn(msgspec.Struct, frozen=True):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 
-class Word(msgspec.Struct, frozen=True):
+class Word(msgspec.Struct, frozen=True, gc=False):
     """A word as it is shown, punctuation attached. Seconds of the recording; `speaker` None: nobody could be named."""
 
     text: str
@@ -53,6 +55,32 @@ class Transcript(msgspec.Struct, frozen=True):
     segments: tuple[Segment, ...]
     warnings: tuple[str, ...] = ()
     revision: int = 1
+
+
+class StoredTranscript(msgspec.Struct, frozen=True):
+    """A `Transcript` as it was stored, to be read: its segments stay bytes, and each is made when its turn comes, every time."""
+
+    job_id: str
+    language: str | None
+    language_detected: bool
+    duration_s: float
+    engine: str
+    fallback: bool
+    diarizer: str | None
+    speakers: tuple[SpeakerInfo, ...]
+    raw: tuple[msgspec.Raw, ...] = msgspec.field(name="segments")
+    warnings: tuple[str, ...] = ()
+    revision: int = 1
+
+    @property
+    def segments(self) -> Iterator[Segment]:
+        """In their order."""
+        return map(_SEGMENT.decode, self.raw)
+
+
+AnyTranscript = Transcript | StoredTranscript
+"""What whoever goes through it once, from its beginning to its end, can take."""
+_SEGMENT = msgspec.json.Decoder(Segment)
 
 
 def speaker_label(index: int) -> str:

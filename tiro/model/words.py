@@ -8,13 +8,13 @@ import msgspec
 
 from tiro.model.errors import Permanent
 from tiro.model.media import Span
-from tiro.model.speech import HeardSegment, HeardWord, Part
+from tiro.model.speech import HeardSegment, HeardWord, Part, StoredPart
 
 WITHOUT_SPACES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km"})
 """Languages that write words without spaces between them."""
 
 
-class Spoken(msgspec.Struct, frozen=True):
+class Spoken(msgspec.Struct, frozen=True, gc=False):
     """A word on its track: text with its punctuation, seconds of the recording. `spaced`: a space stands before it."""
 
     text: str
@@ -25,7 +25,9 @@ class Spoken(msgspec.Struct, frozen=True):
     engine: str
 
 
-def line_of_words(parts: Iterable[Part], spans: Sequence[Span], language: str | None = None) -> list[Spoken]:
+def line_of_words(
+    parts: Iterable[Part | StoredPart], spans: Sequence[Span], language: str | None = None
+) -> list[Spoken]:
     """The words of one track in the order in which they were said; `spans` are the track's.
 
     What an engine says about order is trusted more than its times: starts never step back, words stay inside their span and end
@@ -36,11 +38,12 @@ def line_of_words(parts: Iterable[Part], spans: Sequence[Span], language: str | 
     for span in sorted(spans, key=lambda span: (span.start_s, span.index)):
         if part := by_index.get(span.index):
             words += (_inside(word, span) for word in _words(part, language))
-    return _in_step(words)
+    _put_in_step(words)
+    return words
 
 
-def _by_index(parts: Iterable[Part], spans: Sequence[Span]) -> dict[int, Part]:
-    by_index: dict[int, Part] = {}
+def _by_index(parts: Iterable[Part | StoredPart], spans: Sequence[Span]) -> dict[int, Part | StoredPart]:
+    by_index: dict[int, Part | StoredPart] = {}
     for part in parts:
         if part.index in by_index:
             raise Permanent("parts_incomplete", f"Span {part.index} has two parts.")
@@ -52,7 +55,7 @@ def _by_index(parts: Iterable[Part], spans: Sequence[Span]) -> dict[int, Part]:
     return by_index
 
 
-def _words(part: Part, language: str | None) -> Iterator[Spoken]:
+def _words(part: Part | StoredPart, language: str | None) -> Iterator[Spoken]:
     spaces = (part.language or language or "").split("-")[0] not in WITHOUT_SPACES
     for segment in part.segments:
         heard = [word for word in segment.words if word.text.strip()] or _spread(segment)
@@ -119,18 +122,16 @@ def _inside(word: Spoken, span: Span) -> Spoken:
     return msgspec.structs.replace(word, start_s=start_s, end_s=end_s)
 
 
-def _in_step(words: Sequence[Spoken]) -> list[Spoken]:
-    """Starts and ends never step back; a word ends before a later one starts."""
+def _put_in_step(words: list[Spoken]) -> None:
+    """Starts and ends never step back; a word ends before a later one starts. In place: it may be all words of many hours."""
     starts: list[float] = []
     for word in words:
         starts.append(max(word.start_s, starts[-1] if starts else word.start_s))
-    stepped: list[Spoken] = []
     previous_end_s = 0.0
-    for word, start_s, border_s in zip(words, starts, _borders(starts), strict=True):
-        end_s = min(max(word.end_s, start_s, previous_end_s), border_s)
-        stepped.append(msgspec.structs.replace(word, start_s=start_s, end_s=end_s))
+    for place, (start_s, border_s) in enumerate(zip(starts, _borders(starts), strict=True)):
+        end_s = min(max(words[place].end_s, start_s, previous_end_s), border_s)
+        words[place] = msgspec.structs.replace(words[place], start_s=start_s, end_s=end_s)
         previous_end_s = end_s
-    return stepped
 
 
 def _borders(starts: Sequence[float]) -> list[float]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from tiro.model.transcript import Transcript
+from tiro.model.transcript import AnyTranscript
 from tiro.render.words import Token, joined, spoken
 
 LINE_CHARS = 42
@@ -35,7 +35,7 @@ class Cue(msgspec.Struct, frozen=True):
     lines: tuple[str, ...]
 
 
-def cues(transcript: Transcript) -> list[Cue]:
+def cues(transcript: AnyTranscript) -> list[Cue]:
     """All cues, in the order of their times; every word once. Where voices overlap, their cues alternate."""
     drafts = [
         (group[0].start_s, max(token.end_s for token in group), turn.speaker, lines(group))

@@ -12,7 +12,7 @@ import msgspec
 
 from tiro.model.batch import BatchFile, ManifestEntry
 from tiro.model.job import Job
-from tiro.model.transcript import Transcript
+from tiro.model.transcript import AnyTranscript
 from tiro.model.wallet import MICROS, Charged, cost_micros
 from tiro.render.outcomes import SENTENCES, failed_file
 from tiro.render.sentences import Sentence, sentences, single_words, whole_text
@@ -30,8 +30,8 @@ class Document(msgspec.Struct, frozen=True):
     """
 
     media_type: str
-    single: Callable[[Job, Transcript], bytes]
-    item: Callable[[Job, ManifestEntry, BatchFile, Transcript | None], bytes]
+    single: Callable[[Job, AnyTranscript], bytes]
+    item: Callable[[Job, ManifestEntry, BatchFile, AnyTranscript | None], bytes]
     head: Callable[[Job, int, int, Charged], bytes]
     tail: Callable[[], bytes]
     separator: bytes = b","
@@ -59,7 +59,7 @@ def dollars(micros: int) -> float:
     return micros / MICROS
 
 
-def _single(job: Job, transcript: Transcript) -> bytes:
+def _single(job: Job, transcript: AnyTranscript) -> bytes:
     """A field of the transcript that is left alone stands for itself: a JSON string or list."""
     price = job.micros_per_hour or 0
     billed_s = job.billed_s or 0
@@ -74,7 +74,7 @@ def _single(job: Job, transcript: Transcript) -> bytes:
     return msgspec.json.encode(next(iter(kept.values())) if alone else kept)
 
 
-def _item(job: Job, entry: ManifestEntry, file: BatchFile, transcript: Transcript | None) -> bytes:
+def _item(job: Job, entry: ManifestEntry, file: BatchFile, transcript: AnyTranscript | None) -> bytes:
     """It keeps its name, whatever is left out: without it nobody knows which file it is."""
     named: Fields = {"reference_id": entry.reference}
     if transcript is None or file.state != "completed":
@@ -108,7 +108,7 @@ def _without(omitted: Iterable[str], fields: Fields) -> Fields:
     return {name: value for name, value in fields.items() if name not in gone}
 
 
-def _heard(job: Job, transcript: Transcript) -> Fields:
+def _heard(job: Job, transcript: AnyTranscript) -> Fields:
     said = sentences(transcript)
     return {
         "text": whole_text(transcript),

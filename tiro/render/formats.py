@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from tiro.model.transcript import Transcript
+from tiro.model.transcript import AnyTranscript
 from tiro.render.neutral import json
 from tiro.render.subtitles import srt, vtt
 from tiro.render.text import txt
@@ -19,7 +19,7 @@ class Format(msgspec.Struct, frozen=True):
     name: str
     media_type: str
     extension: str
-    render: Callable[[Transcript], bytes]
+    render: Callable[[AnyTranscript], bytes]
 
 
 _DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from tiro.model.transcript import Transcript
+from tiro.model.transcript import AnyTranscript
 from tiro.render.words import Token, joined, spoken
 
 ENDS = tuple(".?!…。？！؟।॥")
@@ -26,17 +26,17 @@ class Sentence(msgspec.Struct, frozen=True):
     text: str
 
 
-def sentences(transcript: Transcript) -> list[Sentence]:
+def sentences(transcript: AnyTranscript) -> list[Sentence]:
     """In the order of their times, none overlapping the next; every word once. Where voices overlap, theirs alternate."""
     return _timed(group for turn in spoken(transcript) for group in _groups(turn.tokens))
 
 
-def single_words(transcript: Transcript) -> list[Sentence]:
+def single_words(transcript: AnyTranscript) -> list[Sentence]:
     """The same, word by word."""
     return _timed((token,) for turn in spoken(transcript) for token in turn.tokens)
 
 
-def whole_text(transcript: Transcript) -> str:
+def whole_text(transcript: AnyTranscript) -> str:
     """All that was said, on one line."""
     return " ".join(turn.text for turn in spoken(transcript))
 

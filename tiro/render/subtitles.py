@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tiro.model.transcript import Transcript, speaker_label
+from tiro.model.transcript import AnyTranscript, speaker_label
 from tiro.render.cues import Cue, cues
 
 _SRT_SAFE = str.maketrans({"<": "‹", ">": "›", "{": "｛", "}": "｝"})
@@ -14,7 +14,7 @@ _STAMP = re.compile(r"\d{1,2}:\d{1,2}:\d{1,2}[.,]\d")
 _VTT_SAFE = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
-def srt(transcript: Transcript) -> bytes:
+def srt(transcript: AnyTranscript) -> bytes:
     """SubRip, UTF-8. It has no place for speakers, and none is put between the words."""
     blocks = []
     for number, cue in enumerate(cues(transcript), 1):
@@ -23,7 +23,7 @@ def srt(transcript: Transcript) -> bytes:
     return "\n".join(blocks).encode()
 
 
-def vtt(transcript: Transcript) -> bytes:
+def vtt(transcript: AnyTranscript) -> bytes:
     """WebVTT (W3C), UTF-8, each cue in a voice span of its speaker."""
     blocks = ["WEBVTT\n"]
     for cue in cues(transcript):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tiro.model.transcript import Transcript, speaker_label
+from tiro.model.transcript import AnyTranscript, speaker_label
 from tiro.render.words import Spoken, spoken
 
 
-def txt(transcript: Transcript) -> bytes:
+def txt(transcript: AnyTranscript) -> bytes:
     """UTF-8. `speaker_0: ` stands before each turn whose speaker is known; nothing was said: no bytes."""
     paragraphs = [_paragraph(turn) for turn in spoken(transcript)]
     return ("\n\n".join(paragraphs) + "\n").encode() if paragraphs else b""

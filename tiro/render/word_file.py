@@ -7,7 +7,7 @@ import zipfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tiro.model.transcript import Transcript, speaker_label
+from tiro.model.transcript import AnyTranscript, speaker_label
 from tiro.render.words import Spoken, clean, spoken
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _ZIP_STILL = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE = 0o600 << 16
 
 
-def docx(transcript: Transcript) -> bytes:
+def docx(transcript: AnyTranscript) -> bytes:
     """Office Open XML. Without a known speaker a turn has only its time."""
     import docx as library
 
@@ -35,7 +35,7 @@ def docx(transcript: Transcript) -> bytes:
     return _stable(stream.getvalue())
 
 
-def _describe(document: Document, transcript: Transcript) -> None:
+def _describe(document: Document, transcript: AnyTranscript) -> None:
     about = document.core_properties
     about.title = "Transcript"
     about.author = about.last_modified_by = "Tiro"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tiro.model.transcript import Segment, Transcript
+from tiro.model.transcript import AnyTranscript, Segment
 
 PAUSE_S = 2.0
 """Where nobody can be named, a pause this long begins a new paragraph."""
@@ -21,7 +21,7 @@ _OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u
 _SPACE = re.compile(r"\s+")
 
 
-class Token(msgspec.Struct, frozen=True):
+class Token(msgspec.Struct, frozen=True, gc=False):
     """A word as it is shown. `glue` stands before it (a space, or nothing in scripts without spaces)."""
 
     text: str
@@ -68,7 +68,7 @@ def seconds(value: float) -> float:
     return min(value, _LONGEST_S) if value > 0 else 0.0
 
 
-def spoken(transcript: Transcript) -> list[Spoken]:
+def spoken(transcript: AnyTranscript) -> list[Spoken]:
     """The transcript as turns: neighbouring segments of one speaker are one; of nobody known, until a pause."""
     turns: list[tuple[int | None, list[Token]]] = []
     for segment in transcript.segments:

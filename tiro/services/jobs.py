@@ -16,7 +16,7 @@ from tiro.model.errors import Conflict, Invalid, NotFound, Permanent, Transient
 from tiro.model.hook import Attempt, Delivery
 from tiro.model.job import Job, JobState, Order, keeps_source
 from tiro.model.pace import remaining_s
-from tiro.model.transcript import Transcript
+from tiro.model.transcript import StoredTranscript
 from tiro.ports import Blobs, Clock, Orchestrator, Records
 from tiro.render import FORMATS
 from tiro.services.ending import Endings
@@ -167,7 +167,7 @@ class Jobs:
         """What the workflow itself says, when it says it at once."""
         return None if job.ended else await self._orchestrator.progress(job.job_id, job.run)
 
-    async def transcript(self, job: Job) -> Transcript:
+    async def transcript(self, job: Job) -> StoredTranscript:
         """Raises Conflict `not_ready`, `job_cancelled`; for a failed job its own error."""
         _check_completed(job)
         return await asyncio.to_thread(self._transcript, job.job_id)
@@ -181,8 +181,8 @@ class Jobs:
         body = await asyncio.to_thread(self._stored_or_made, job.job_id, format_name)
         return Rendered(f"{job.job_id}.{form.extension}", form.media_type, body)
 
-    def _transcript(self, job_id: str) -> Transcript:
-        return msgspec.json.decode(self._blobs.get(transcript_key(job_id)), type=Transcript)
+    def _transcript(self, job_id: str) -> StoredTranscript:
+        return msgspec.json.decode(self._blobs.get(transcript_key(job_id)), type=StoredTranscript)
 
     def _stored_or_made(self, job_id: str, format_name: str) -> bytes:
         key = result_key(job_id, format_name)

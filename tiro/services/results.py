@@ -14,7 +14,7 @@ import msgspec
 from tiro.model.blob import document_key, transcript_key
 from tiro.model.errors import NotFound, Permanent
 from tiro.model.job import Job
-from tiro.model.transcript import Transcript
+from tiro.model.transcript import StoredTranscript
 from tiro.ports import Blobs, Clock, Records
 from tiro.render.documents import DOCUMENTS
 
@@ -78,7 +78,7 @@ class Results:
             return result
 
     def _made(self, job: Job) -> Result:
-        heard = msgspec.json.decode(self._blobs.get(transcript_key(job.job_id)), type=Transcript)
+        heard = msgspec.json.decode(self._blobs.get(transcript_key(job.job_id)), type=StoredTranscript)
         body = DOCUMENTS[job.dialect].single(job, heard)
         return _result(job, len(body), lambda start, end: io.BytesIO(body[start:end]))
 

@@ -22,7 +22,7 @@ from tiro.model.account import Account
 from tiro.model.errors import Conflict, Invalid, NotFound
 from tiro.model.job import Job
 from tiro.model.replay import Replay
-from tiro.model.transcript import Transcript
+from tiro.model.transcript import StoredTranscript
 from tiro.services.house import House
 from tiro.services.limiter import Limiter, Rate
 
@@ -206,8 +206,9 @@ class JobRoutes:
 _PRIVATE = {"Cache-Control": "no-store"}
 
 
-def _told(transcript: Transcript) -> Answer:
-    return json_answer(translate.transcript_answer(transcript), headers=_attached(f"{transcript.job_id}.json"))
+def _told(transcript: StoredTranscript) -> Answer:
+    body = translate.transcript_answer(transcript)
+    return file_answer(body, "application/json", _attached(f"{transcript.job_id}.json"))
 
 
 def _attached(name: str) -> dict[str, str]:

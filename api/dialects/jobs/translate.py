@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,8 @@ from tiro.model.ids import is_id
 from tiro.model.job import Job, JobState
 from tiro.model.languages import LANGUAGES
 from tiro.model.request import JobOptions
-from tiro.model.transcript import Segment, Transcript, Word, speaker_label
+from tiro.model.transcript import AnyTranscript, Segment, Word, speaker_label
+from tiro.render.neutral import json_pieces
 from tiro.render.times import time_text
 from tiro.services.jobs import Progress
 from tiro.services.replays import Once
@@ -145,9 +147,9 @@ def retry_after_s(job: Job, progress: Progress) -> int | None:
     return _UNKNOWN_RETRY_S if progress.eta_s is None else min(15, max(1, math.ceil(progress.eta_s)))
 
 
-def transcript_answer(transcript: Transcript) -> TranscriptAnswer:
-    """Times to the millisecond, confidences to the hundredth."""
-    return TranscriptAnswer(
+def transcript_answer(transcript: AnyTranscript) -> bytes:
+    """The body, a `TranscriptAnswer`. Times to the millisecond, confidences to the hundredth."""
+    head = TranscriptAnswer(
         job_id=transcript.job_id,
         language=transcript.language,
         language_detected=transcript.language_detected,
@@ -159,9 +161,12 @@ def transcript_answer(transcript: Transcript) -> TranscriptAnswer:
             WireSpeaker(one.label, None if one.confidence is None else round(one.confidence, 2))
             for one in transcript.speakers
         ],
-        segments=[_segment(segment) for segment in transcript.segments],
+        segments=[],
         warnings=list(transcript.warnings),
     )
+    body = io.BytesIO()
+    body.writelines(json_pieces(head, map(_segment, transcript.segments)))
+    return body.getvalue()
 
 
 def _time(moment: datetime | None) -> str | None:

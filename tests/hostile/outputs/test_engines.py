@@ -49,7 +49,7 @@ def transcribed(heard: Heard) -> Transcript:
     plan = SpanPlan("plan", "mono", (SPAN,), decoded_s=200.0)
     made = merge(
         "job_1", plan, [stored], None, language="en", language_detected=False, primary_engine="x", fallback=False
-    )
+    ).whole()
     return msgspec.json.decode(msgspec.json.encode(made), type=Transcript)
 
 

@@ -114,29 +114,29 @@ async def test_an_iterator_gives_all_its_steps_and_is_closed(threads: Threads) -
 
 
 class Sound:
-    """Something large."""
+    """Something large; tells when nobody holds it any more."""
+
+    def __init__(self) -> None:
+        self.gone = threading.Event()
+        weakref.finalize(self, self.gone.set)
 
 
 async def test_a_step_that_its_caller_lets_go_is_gone_while_the_next_one_is_made(threads: Threads) -> None:
     """Nobody else holds it."""
-    made: list[weakref.ref[Sound]] = []
-    held: list[bool] = []
+    gone: list[bool] = []
 
     def make(_: threading.Event) -> Iterator[Sound]:
         for _number in range(3):
-            held.extend(one() is not None for one in made)
-            yield _noted(made)
+            sound = Sound()
+            let_go = sound.gone
+            yield sound
+            del sound
+            gone.append(let_go.wait(PATIENCE_S))
 
     async for step in threads.iterate(make):
         assert isinstance(step, Sound)
         del step
-    assert held == [False] * 3
-
-
-def _noted(made: list[weakref.ref[Sound]]) -> Sound:
-    sound = Sound()
-    made.append(weakref.ref(sound))
-    return sound
+    assert gone == [True] * 3
 
 
 async def test_an_iterator_that_is_left_in_the_middle_is_told_to_stop_and_closed(threads: Threads) -> None:

@@ -39,7 +39,7 @@ def turns(*given: tuple[float, float, int]) -> Diarization:
 
 def merged(span_plan: SpanPlan, *parts: Part, diarization: Diarization | None = None, **more) -> Transcript:
     options = {"language": "en", "language_detected": True, "primary_engine": "first", "fallback": False}
-    return merge("job_1", span_plan, parts, diarization, **(options | more))
+    return merge("job_1", span_plan, parts, diarization, **(options | more)).whole()
 
 
 def lines(transcript: Transcript) -> list[tuple[int | None, str]]:

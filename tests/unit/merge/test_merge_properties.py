@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tiro.model.media import Span, SpanPlan
-from tiro.model.merge import MAX_SEGMENT_S, merge
-from tiro.model.speech import Diarization, HeardSegment, HeardWord, Part, Turn
+from tiro.model.merge import MAX_SEGMENT_S, Merged, merge
+from tiro.model.speech import Diarization, HeardSegment, HeardWord, Part, StoredPart, Turn
 from tiro.model.transcript import Transcript
+from tiro.render.neutral import json_pieces
 
 SPAN_S = 60.0
 
@@ -56,9 +59,22 @@ def recordings(draw) -> tuple[SpanPlan, list[Part], Diarization | None]:
 
 
 def merged(plan: SpanPlan, parts: list[Part], diarization: Diarization | None) -> Transcript:
+    return lazily(plan, parts, diarization).whole()
+
+
+def lazily(plan: SpanPlan, parts: Iterable[Part | StoredPart], diarization: Diarization | None) -> Merged:
     return merge(
         "job_1", plan, parts, diarization, language="en", language_detected=False, primary_engine="first", fallback=True
     )
+
+
+@given(recordings())
+def test_what_is_merged_piece_by_piece_from_stored_parts_is_the_same(recording):
+    """Bytes of the transcript, from parts that come one after the other and whose words are read when their turn comes."""
+    plan, parts, diarization = recording
+    stored = (msgspec.json.decode(msgspec.json.encode(part), type=StoredPart) for part in parts)
+    head, segments = lazily(plan, stored, diarization)
+    assert b"".join(json_pieces(head, segments)) == msgspec.json.encode(merged(*recording))
 
 
 def heard_texts(parts: list[Part]) -> list[str]:

@@ -17,7 +17,7 @@ import webvtt
 from hypothesis import given
 
 from tests.unit.render.samples import HOSTILE, SAMPLE, ordered, patient, said, segment, transcript, wild
-from tiro.model.transcript import Segment, Transcript
+from tiro.model.transcript import Segment, StoredTranscript, Transcript
 from tiro.render import FORMATS
 from tiro.render.cues import cues
 from tiro.render.words import spoken
@@ -54,6 +54,13 @@ def srt_read(data: bytes) -> list[tuple[int, int, str]]:
         assert all(lines)
         read.append((((h1 * 60 + m1) * 60 + s1) * 1000 + t1, ((h2 * 60 + m2) * 60 + s2) * 1000 + t2, "\n".join(lines)))
     return read
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_read_from_the_store_looks_the_same(name: str) -> None:
+    """Its segments are made one by one."""
+    stored = msgspec.json.decode(msgspec.json.encode(SAMPLE), type=StoredTranscript)
+    assert FORMATS[name].render(stored) == render(name, SAMPLE)
 
 
 @pytest.mark.parametrize("name", ["txt", "srt", "vtt", "json"])
