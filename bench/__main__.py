@@ -37,7 +37,7 @@ class Script(NamedTuple):
 
 SET = (
     Script("one_file", "--minutes 10 --rounds 3", "--minutes 60 --rounds 5"),
-    Script("small_files", "--files 100 --rounds 3", "--files 1000 --rounds 5"),
+    Script("small_files", "--files 500 --rounds 3 --peer-files 60", "--files 1000 --rounds 5"),
     Script("two_workers", "--minutes 5 --jobs 2 --rounds 3", "--minutes 60 --jobs 4 --rounds 5"),
     Script("two_workers", None, "--engine whisper --minutes 60 --jobs 4 --rounds 5"),
     Script("fairness", "--files 300 --rounds 1", "--files 1000 --rounds 5"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench import spoken
+from bench import small_files, spoken
 from bench.__main__ import SET, code, table
 from bench.turns import RESULTS, Cost, Reported, report, shares, word_errors
 from tiro.adapters.media import flac
@@ -80,3 +80,18 @@ def test_word_errors_are_counted_by_the_words_of_the_truth(said, rate):
 def test_shares_name_the_largest_first():
     costs = [Cost(shares={"main": 1.0, "model hosts": 3.0}), Cost(shares={"main": 2.0, "model hosts": 4.0})]
     assert shares(costs) == "CPU s by process: model hosts 3.5, main 1.5"
+
+
+def test_a_loop_that_hears_some_files_in_a_round_hears_others_in_the_next():
+    assert [small_files.part(5, 2, turn) for turn in range(3)] == [[0, 1], [2, 3], [4, 0]]
+    assert small_files.part(5, 9, 1) == [4, 0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("said", "kept"), [("a b c d", True), ("a b c", False)])
+def test_small_files_are_compared_by_the_file_and_by_the_words_that_both_heard(tmp_path, monkeypatch, said, kept):
+    monkeypatch.setenv(RESULTS, str(tmp_path / "results.jsonl"))
+    files = [spoken.Recording(tmp_path, tuple(words.split()), 12.0) for words in ("x y", "a b", "c d", "z")]
+    costs = Cost(wall_s=4.0, words=said.split()), Cost(wall_s=10.0, words="a b c d".split())
+    assert small_files.judged([small_files.Round([1, 2], 4, *costs)], files) == int(not kept)
+    told = msgspec.json.decode((tmp_path / "results.jsonl").read_bytes(), type=Reported)
+    assert (told.middle, told.kept) == (0.2, kept)

@@ -79,6 +79,12 @@ def test_windows_that_share_a_pass_keep_nearly_all_their_words_in_other_company(
     assert jiwer.wer(there, back) <= MOST_WRONG * 2
 
 
+def test_the_model_is_asked_for_timestamps(model):
+    """Without them it forgets words and says some twice: of a hundred, 2.6 were wrong instead of 1.9."""
+    tokenizer = model._decoder._tokenizer("en", "transcribe")
+    assert model._decoder._prompt(tokenizer, ENGLISH) == list(tokenizer.sot_sequence)
+
+
 def test_words_lie_in_their_window_in_order(model, sentences):
     for window, heard in zip(sentences[:5], transcribed(model, sentences[:5]), strict=True):
         times = [t for segment in heard.segments for word in segment.words for t in (word.start_s, word.end_s)]

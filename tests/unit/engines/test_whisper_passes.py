@@ -47,6 +47,9 @@ def test_words_come_back_in_the_time_of_their_window():
         pytest.param([word("a", 0.5, 2.4)], id="sound without a word"),
         pytest.param([word("a", 0.5, 1.0), word("b", 1.0, 5.5)], id="a word across the gap"),
         pytest.param([word("a", 0.5, 2.4), word("b", 2.6, 3.4), word("c", 3.9, 5.0)], id="a word in the gap"),
+        pytest.param(
+            [word("a", 0.5, 2.45), word("b", 2.45, 4.3), word("c", 4.3, 6.2)], id="a first word that begins too early"
+        ),
         pytest.param([word("a", 0.5, 2.4), word("b", 4.0, 5.0, 0.1)], id="an improbable word"),
     ],
 )
@@ -64,6 +67,13 @@ def test_a_short_context_that_stops_early_is_doubted(end, what):
     assert divided([word("a", 0.5, end)], own, {0: loud()})[1] == {0}, what
 
 
+@pytest.mark.parametrize(("probability", "again"), [(0.55, set()), (0.45, {0})])
+def test_a_short_context_is_doubted_for_a_word_that_is_as_likely_wrong_as_right(probability, again):
+    own = Pass((Place(0, 0, 300),), 400)
+    words = [word("a", 0.5, 1.2), word("b", 1.2, 1.9, probability), word("c", 1.9, 2.5)]
+    assert divided(words, own, {0: loud()})[1] == again
+
+
 def test_short_windows_share_in_order_and_a_silence_apart():
     passes = shared({4: 300, 5: 200, 6: 2900, 7: 300, 9: 100})
     assert [[place.window for place in one.places] for one in passes] == [[4, 5], [6], [7, 9]]
@@ -72,7 +82,7 @@ def test_short_windows_share_in_order_and_a_silence_apart():
 
 
 def test_a_window_of_its_own_length_leaves_room_after_it_and_is_no_longer_than_whisper_knows():
-    one, two = short({0: 250, 1: 2950})
+    one, two = short({0: 350, 1: 2950})
     assert (one.frames, one.alone) == (500, False)
     assert (two.frames, two.alone) == (FULL, True)
 

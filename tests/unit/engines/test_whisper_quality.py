@@ -57,6 +57,25 @@ def test_words_where_nothing_sounds_are_not_believed():
     assert [w.text for w in believable([said("here", 1, 2), said("nowhere", 7, 8)], half)] == ["here"]
 
 
+@pytest.mark.parametrize(
+    ("words", "believed"),
+    [
+        pytest.param([("a", 1, 4, 0.9), ("b", 6, 6.02, 0.95), ("c", 6.02, 9, 0.9)], "abc", id="one sure word"),
+        pytest.param([("a", 1, 4, 0.9), ("b", 6, 6.02, 0.85), ("c", 6.02, 9, 0.9)], "ac", id="an unsure one"),
+        pytest.param(
+            [("a", 1, 4, 0.9), ("b", 6, 6.2, 0.95), ("c", 6.2, 6.5, 0.95), ("d", 6.5, 9, 0.9)], "ad", id="two"
+        ),
+        pytest.param([("a", 1, 4, 0.9), ("b", 6, 6.2, 0.95)], "a", id="the last"),
+        pytest.param([("b", 6, 6.2, 0.95), ("c", 6.2, 9, 0.9)], "c", id="the first"),
+    ],
+)
+def test_a_sure_word_in_the_pause_between_two_that_sound_is_believed(words, believed):
+    """Alignment gave a neighbour its time."""
+    pause = LOUD.copy()
+    pause[500:800] = 0.0
+    assert "".join(word.text for word in believable([said(*word) for word in words], pause)) == believed
+
+
 def test_an_anomalous_word_over_and_over_is_cut_short_and_a_plain_one_is_not():
     def four(confidence):
         return [said("no", n, n + 0.3, confidence) for n in range(6)]

@@ -14,8 +14,8 @@ import msgspec
 from tiro.adapters.engines.calibration.machine import Machine
 from tiro.adapters.engines.calibration.sizes import Sizes, Wishes
 
-_EDITION = 2
-"""Raised when trials change: what an earlier one measured does not count."""
+_EDITION = 3
+"""Raised when trials change, or how windows are decoded: what an earlier one measured does not count."""
 _HEAD_BYTES = 1 << 16
 
 

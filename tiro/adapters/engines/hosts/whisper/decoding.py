@@ -128,7 +128,8 @@ class Decoder:
         tokens = tokenizer.encode(" " + options.prompt.strip()) if options.prompt else []
         hotwords = tokenizer.encode(" " + hints) if hints else []
         kept = (hotwords[:_LARGEST_PROMPT] + tokens)[-_LARGEST_PROMPT:] if tokens else hotwords[:_LARGEST_PROMPT]
-        prompt: list[int] = self._whisper.get_prompt(tokenizer, kept, without_timestamps=True)
+        # what has to say when each sentence begins and ends forgets fewer of its words, and says fewer twice
+        prompt: list[int] = self._whisper.get_prompt(tokenizer, kept, without_timestamps=False)
         return prompt
 
     def _tokenizer(self, language: str, task: str) -> Tokenizer:
