@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tiro.adapters.engines.calibration import choosing, kept, speech
-from tiro.adapters.engines.calibration.choosing import Choosing
+from tiro.adapters.engines.calibration.choosing import Choosing, smallest
 from tiro.adapters.engines.calibration.machine import Machine, this_machine
 from tiro.adapters.engines.calibration.once import once, said
 from tiro.adapters.engines.calibration.sizes import Sizes, Wishes, by_rule, fitted
@@ -127,10 +127,10 @@ def test_on_a_card_batches_grow_as_long_as_that_makes_it_faster():
     assert (found.replicas, found.context, found.measured) == (1, "full", ("batch",))
 
 
-@pytest.mark.parametrize(("room", "batch"), [(4, 4), (1, 1)], ids=["four at once", "one by one"])
-def test_on_a_processor_only_what_is_clearly_faster_makes_batches_larger(room, batch):
-    found = chosen(Wishes(replicas=1, context="full", window_s=30.0), nap_s=0.1, room=room)
-    assert (found.batch, found.measured) == (batch, ("batch",))
+def test_of_batches_that_are_about_as_fast_the_smallest_is_taken():
+    assert smallest({1: 1.0, 4: 0.95}, 0.1) == 1
+    assert smallest({1: 1.0, 4: 0.85}, 0.1) == 4
+    assert smallest({8: 2.0, 16: 1.0, 32: 0.97}, 0.05) == 16
 
 
 def test_a_model_that_is_too_slow_is_measured_no_longer_than_it_is_worth(monkeypatch):

@@ -1,6 +1,6 @@
 """Where all content lies: the `Blobs` port over a folder, a bucket or memory.
 
-opening.py (address -> store) · folder.py (temporary file, fsync, rename) · memory.py
+opening.py (address -> store) · folder.py (temporary file, fsync, rename) · past_cache.py (how it writes what is large) · memory.py
 s3.py (any S3 server; boto3 is an extra) · s3_writer.py (parts of 8 MiB) · s3_faults.py (its errors in our words)
 keys.py (what may name an object) · streams.py (reading a part of one)
 And the `UploadDesk` beside it, where clients bring bytes by themselves: desk_folder.py (through our own links) · desk_s3.py (presigned)

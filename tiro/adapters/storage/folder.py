@@ -8,20 +8,22 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from tiro.adapters.storage.keys import checked_key, checked_prefix, missing
+from tiro.adapters.storage.past_cache import LargeFile
 from tiro.adapters.storage.streams import Slice, buffered
 from tiro.model.blob import BlobInfo, BlobRef
 from tiro.model.errors import Permanent, Transient
 from tiro.ports import BlobWriter
 
 _UNFINISHED = ".tmp"
-_BUFFER_BYTES = 256 * 1024
-_STRIDE_BYTES = 32 << 20
-"""So much is sent to the disk at a time, while more comes: what is left for the end takes a tenth of the time that all would."""
+_BESIDE_BYTES = 256 << 10
+"""From here on a piece is hashed by another thread while it is written."""
+_HASHERS = ThreadPoolExecutor(thread_name_prefix="sha256")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _IN_THE_WAY = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
 _TRIES = 1000
@@ -140,7 +142,6 @@ class FolderWriter:
         self._media_type = media_type
         self._hash = hashlib.sha256()
         self._size_bytes = 0
-        self._sent_off_bytes = 0
         self._temporary = unfinished / key / secrets.token_hex(8)
         self._file = _create(self._temporary)
 
@@ -151,12 +152,9 @@ class FolderWriter:
 
     def write(self, data: bytes | memoryview) -> None:
         """Take some bytes."""
-        with faults():
+        with self._hashing(data), faults():
             self._file.write(data)
-        self._hash.update(data)
         self._size_bytes += len(data)
-        if self._size_bytes - self._sent_off_bytes >= _STRIDE_BYTES:
-            self._send_off()
 
     def flushed(self) -> Path:
         """Where all that was taken so far can be read, until it is moved to where it stays."""
@@ -190,11 +188,18 @@ class FolderWriter:
         with contextlib.suppress(Transient):
             _remove(self._temporary, self._unfinished)
 
-    def _send_off(self) -> None:
-        """Linux begins to write what it is told will not be needed soon, without waiting for it; what is not written yet it keeps."""
-        since = self._sent_off_bytes
-        os.posix_fadvise(self._file.fileno(), since, self._size_bytes - since, os.POSIX_FADV_DONTNEED)
-        self._sent_off_bytes = self._size_bytes
+    @contextlib.contextmanager
+    def _hashing(self, data: bytes | memoryview) -> Iterator[None]:
+        """Done when the block ends; by another thread, where that is worth it."""
+        if len(data) < _BESIDE_BYTES:
+            self._hash.update(data)
+            yield
+            return
+        hashed = _HASHERS.submit(self._hash.update, data)
+        try:
+            yield
+        finally:
+            hashed.result()
 
     def _finish(self, move: Callable[[Path], object]) -> None:
         with faults():
@@ -233,13 +238,13 @@ def faults() -> Iterator[None]:
         raise Transient("store_unavailable", "The blob store cannot be used.", errno=error.errno) from error
 
 
-def _create(path: Path) -> BinaryIO:
+def _create(path: Path) -> LargeFile:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with faults():
         for attempt in range(_TRIES):
             _make(path.parent)
             try:
-                return os.fdopen(os.open(path, flags, 0o600), "wb", _BUFFER_BYTES)
+                return LargeFile(os.open(path, flags, 0o600))
             except FileNotFoundError:
                 if attempt == _TRIES - 1:
                     raise

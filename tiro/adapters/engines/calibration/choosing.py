@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -132,11 +132,9 @@ class Choosing:
                 self._note(hosts, costs)
 
     async def _try_batches(self) -> None:
-        """The smallest that is about as fast as any."""
         found = await (self._batches_on_card() if self._machine.cards else self._batches_on_cpu())
         if len(found) > 1:
-            nearly = min(found.values()) * (1 + (_GAIN if self._machine.cards else _CLEARLY))
-            self._set(batch=min(batch for batch, per_s in found.items() if per_s <= nearly))
+            self._set(batch=smallest(found, _GAIN if self._machine.cards else _CLEARLY))
             self._measured("batch")
 
     async def _batches_on_cpu(self) -> dict[int, float]:
@@ -228,6 +226,12 @@ class Choosing:
 
     def _set(self, **found: object) -> None:
         self.sizes = msgspec.structs.replace(self.sizes, **found)
+
+
+def smallest(found: Mapping[int, float], share: float) -> int:
+    """Of these (batch -> seconds of work per second of audio) the smallest that takes at most this share longer than the best."""
+    best = min(found.values())
+    return min(batch for batch, per_s in found.items() if per_s <= best * (1 + share))
 
 
 def _audio_s(windows: Sequence[Samples]) -> float:
