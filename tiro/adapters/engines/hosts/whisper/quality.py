@@ -12,8 +12,9 @@ condition_on_previous_text                  no: windows are decoded in any order
 hallucination_silence_threshold (off)       always: what is said where nothing sounds is dropped, not a sure word between two that sound;
                                             so is an anomalous sentence that stands 2 s apart over what is soft for its window; and the same
                                             anomalous word over and over
-without_timestamps (off)                    up to 24 s the same, beyond as in its batched pipeline (on): of 4,550 words in files of 12 s the
-                                            tests' model heard 2.6 in a hundred wrongly without timestamps, 1.9 with them, for a twelfth more time
+without_timestamps (off)                    up to 24 s the same, beyond as in its batched pipeline (on): of 4,550 words in files of 12 s
+                                            the tests' model heard 2.6 in a hundred wrongly without timestamps, 1.9 with them, for a
+                                            twelfth more time
 max_initial_timestamp 1.0                   the same
 word timestamps                             by alignment; long words at the edges of sentences give silence back (`engines.words`)
 language                                    per window, from what was encoded anyway
