@@ -141,9 +141,13 @@ class Workers:
         )
 
     def _slots(self, queue: str) -> int:
-        """Few where work is heavy: what a worker has taken in advance, nobody else can take."""
+        """Few where work is heavy: what a worker has taken in advance, nobody else can take.
+
+        Embedded there is nobody else, and whoever is in a hurry finds a place beside all that one job or batch has in flight.
+        """
         media = media_slots()
-        few = {"fetch": max(_FETCHING, media), "media": media, "speech": self._speech_slots(), "voices": 1}
+        speech = self._spans_in_flight() + 1 if self._core.settings.embedded else self._speech_slots()
+        few = {"fetch": max(_FETCHING, media), "media": media, "speech": speech, "voices": 1}
         return few.get(queue, 32)
 
     def _speech_slots(self) -> int:
