@@ -12,7 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 LONG_BYTES = 1 << 20
 """What is still to come of a body that is worth it."""
-PIECE_BYTES = 512 << 10
+PIECE_BYTES = 1 << 20
 _PATIENCE_S = 0.005
 """What has come waits so long for a piece to be full."""
 

@@ -8,7 +8,7 @@ from tiro.model.blob import BlobRef
 from tiro.model.errors import TooLarge
 from tiro.ports import BlobWriter
 
-BATCH_BYTES = 512 << 10
+BATCH_BYTES = 1 << 20
 
 
 class Inflow:
