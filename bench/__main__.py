@@ -37,12 +37,12 @@ class Script(NamedTuple):
 
 SET = (
     Script("one_file", "--minutes 10 --rounds 3", "--minutes 60 --rounds 5"),
-    Script("small_files", "--files 500 --rounds 3 --peer-files 60", "--files 1000 --rounds 5"),
+    Script("small_files", "--files 500 --rounds 3 --peer-files 40", "--files 1000 --rounds 5"),
     Script("two_workers", "--minutes 5 --jobs 2 --rounds 3", "--minutes 60 --jobs 4 --rounds 5"),
     Script("two_workers", None, "--engine whisper --minutes 60 --jobs 4 --rounds 5"),
     Script("fairness", "--files 300 --rounds 1", "--files 1000 --rounds 5"),
     Script("submit", "--cases 2 --rounds 3", "--rounds 5"),
-    Script("upload", "--mib 256 --rounds 3", "--mib 2048 --rounds 5"),
+    Script("upload", "--mib 2048 --rounds 3", "--mib 2048 --rounds 5"),
     Script("batch_10k", "--files 500 --rounds 3", "--files 10000 --rounds 5"),
     Script("long_file", "--hours 1 --rounds 1", "--hours 10 --rounds 3"),
     Script("killed", "--seconds 600 --rounds 1", "--seconds 1200 --rounds 5"),

@@ -4,7 +4,7 @@ A batch of recordings of 12 s is handed in by its manifest and brought; then the
 result. By turns: a loop over the same files with one loaded WhisperModel that has all cores. `--peer-files N`: the loop hears N of them
 in each round, other ones than in the round before, and seconds per file are compared; the loop's time grows with the files and nothing
 else, since its model is loaded. Words are compared in those files that both have heard. The short set is
-`--files 500 --rounds 3 --peer-files 60`.
+`--files 500 --rounds 3 --peer-files 40`.
 """
 
 from __future__ import annotations

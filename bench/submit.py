@@ -39,7 +39,7 @@ from tests.servers.scripted_http import ScriptedHttp
 ROOT = Path(__file__).parents[1]
 MOST_RATIO, MOST_MS = 8.0, 50.0
 _EVERY_S = 1.0
-_PACED_TIMES = 8
+_PACED_TIMES = 6
 _PLANS = "[plans.business]\nrequests_minute = 100000\nmax_jobs = 4\n"
 """How often somebody may ask is counted, but not what is measured. Slots are few, so that those that are submitted queue."""
 _ENGINE = {

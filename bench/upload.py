@@ -2,7 +2,7 @@
 
 By turns with `cp` of the same file on the same disk, both until the bytes are on the disk. Through `POST /jobs` as a form, and as one
 PUT to the link of an upload. Memory is what the server and its children have more at their peak than before. The short set is
-`--mib 256`. What is written is removed.
+`--rounds 3`. What is written is removed.
 """
 
 from __future__ import annotations
