@@ -60,6 +60,18 @@ def speech_slots(engines: Iterable[Engine], span_s: float) -> int:
     return max(2, math.ceil(tasks) + 1)
 
 
+def hearing(slots: int, *, embedded: bool) -> tuple[int, int]:
+    """Slots of a worker that hears, and how many spans or packs one job or batch has in flight; `slots` keep its engines busy.
+
+    At scale nobody here knows how many workers hear. Embedded it is this one: what one job or batch has in flight keeps it busy, and
+    whoever is in a hurry finds a place beside all of that.
+    """
+    if not embedded:
+        return slots, SPANS_IN_FLIGHT
+    in_flight = max(4, 2 * slots)
+    return in_flight + 1, in_flight
+
+
 def served(queues: Sequence[str]) -> tuple[str, ...]:
     """What a worker serves that is told to serve these."""
     return tuple(dict.fromkeys(one for queue in queues for one in (queue, *_ALSO.get(queue, ()))))
@@ -141,21 +153,15 @@ class Workers:
         )
 
     def _slots(self, queue: str) -> int:
-        """Few where work is heavy: what a worker has taken in advance, nobody else can take.
-
-        Embedded there is nobody else, and whoever is in a hurry finds a place beside all that one job or batch has in flight.
-        """
+        """Few where work is heavy: what a worker has taken in advance, nobody else can take."""
         media = media_slots()
-        speech = self._spans_in_flight() + 1 if self._core.settings.embedded else self._speech_slots()
+        speech, _ = self._hearing()
         few = {"fetch": max(_FETCHING, media), "media": media, "speech": speech, "voices": 1}
         return few.get(queue, 32)
 
-    def _speech_slots(self) -> int:
-        return speech_slots(self._machines.engines.values(), self._core.settings.span_s)
-
-    def _spans_in_flight(self) -> int:
-        """Embedded: what keeps this machine busy. At scale nobody here knows how many workers hear."""
-        return max(4, 2 * self._speech_slots()) if self._core.settings.embedded else SPANS_IN_FLIGHT
+    def _hearing(self) -> tuple[int, int]:
+        slots = speech_slots(self._machines.engines.values(), self._core.settings.span_s)
+        return hearing(slots, embedded=self._core.settings.embedded)
 
     def _activities(self, queue: str, threads: Threads) -> list[Callable[..., Any]]:
         match queue:
@@ -173,7 +179,7 @@ class Workers:
                 return [Delivering(self._core.house.hooks).attempt]
 
     def _control(self, threads: Threads) -> list[Callable[..., Any]]:
-        core, in_flight = self._core.house, self._spans_in_flight()
+        core, (_, in_flight) = self._core.house, self._hearing()
         flow = Flow(core.line, core.endings, core.upkeep, in_flight)
         writing = Writing(core.line, core.blobs, core.endings, threads)
         batch = BatchFlow(core.line, core.batch_line, core.endings, core.blobs, threads, in_flight)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tiro.model.errors import Permanent
-from worker import _done_before, served
+from worker import _done_before, hearing, served
 
 
 async def test_a_worker_that_waits_for_its_cluster_can_be_stopped() -> None:
@@ -35,6 +35,15 @@ def test_who_was_told_to_serve_media_before_there_was_a_queue_of_addresses_serve
     assert served(["control", "media"]) == ("control", "media", "fetch")
     assert served(["fetch", "media", "media"]) == ("fetch", "media")
     assert served(["speech"]) == ("speech",)
+
+
+@pytest.mark.parametrize("slots", [2, 5, 20])
+def test_one_batch_leaves_a_place_for_whoever_is_in_a_hurry(slots: int) -> None:
+    """At scale its packs are spread over workers that take few in advance."""
+    places, in_flight = hearing(slots, embedded=True)
+    assert in_flight >= slots
+    assert places > in_flight
+    assert hearing(slots, embedded=False)[0] == slots
 
 
 async def _for_ever() -> None:
