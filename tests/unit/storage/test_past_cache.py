@@ -37,29 +37,39 @@ def pieces(seed: int) -> list[bytes]:
     return [chance.randbytes(chance.choice(SIZES)) for _ in range(12)]
 
 
+def kept(path: Path, seed: int) -> bytes:
+    """What is in the file once these pieces have been written."""
+    file = opened(path)
+    for piece in pieces(seed):
+        file.write(piece)
+    file.flush()
+    file.close()
+    return path.read_bytes()
+
+
 def is_direct(file: LargeFile) -> bool:
     return bool(fcntl.fcntl(file.fileno(), fcntl.F_GETFL) & os.O_DIRECT)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_every_byte_is_there_in_whatever_pieces_it_came(path: Path, seed: int) -> None:
-    file = opened(path)
-    for piece in pieces(seed):
-        file.write(piece)
-    file.flush()
-    file.close()
-    assert path.read_bytes() == b"".join(pieces(seed))
+    assert kept(path, seed) == b"".join(pieces(seed))
 
 
-def test_only_what_is_large_goes_past_the_cache_and_not_its_last_piece(path: Path) -> None:
+def test_only_what_is_large_goes_past_the_cache_and_not_its_last_piece(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the file system is asked for, whatever it says to that."""
+    asked: list[bool] = []
+    monkeypatch.setattr(LargeFile, "_set_direct", lambda self, *, wanted: asked.append(wanted))
     file = opened(path)
     seen = []
     for _ in range(3):
         file.write(bytes(LARGE))
-        seen.append(is_direct(file))
+        seen.append([*asked])
     file.flush()
-    assert [*seen, is_direct(file)] == [False, True, True, False]
     file.close()
+    assert [*seen, asked] == [[], [True], [True], [True, False]]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -87,12 +97,7 @@ def test_a_file_system_that_knows_no_such_way_is_written_to_as_usual(
         return flags
 
     monkeypatch.setattr(past_cache.fcntl, "fcntl", refuses)
-    file = opened(path)
-    for piece in pieces(1):
-        file.write(piece)
-    file.flush()
-    file.close()
-    assert path.read_bytes() == b"".join(pieces(1))
+    assert kept(path, 1) == b"".join(pieces(1))
 
 
 @pytest.mark.parametrize("written", [None, 0, 8192], ids=["refused", "nothing", "two blocks"])
@@ -109,12 +114,7 @@ def test_a_way_that_turns_out_to_be_none_is_left(
 
     monkeypatch.setattr(past_cache.os, "write", stumbles)
     monkeypatch.setattr(LargeFile, "_set_direct", lambda self, *, wanted: None)
-    file = opened(path)
-    for piece in pieces(2):
-        file.write(piece)
-    file.flush()
-    file.close()
-    assert path.read_bytes() == b"".join(pieces(2))
+    assert kept(path, 2) == b"".join(pieces(2))
 
 
 def test_a_full_disk_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
