@@ -75,7 +75,7 @@ class Writing:
         await self._line.keep(job.job_id, job.run, await self._threads.run(self._blobs.put, key, body, media_type))
 
     def _transcript(self, job_id: str) -> StoredTranscript:
-        return msgspec.json.decode(self._blobs.get(transcript_key(job_id)), type=StoredTranscript)
+        return StoredTranscript.read(self._blobs.get(transcript_key(job_id)))
 
     def _merged(self, task: MergeTask) -> tuple[BlobRef, Transcript]:
         """Writes the transcript; what is returned has no segments, and of a long one all of them are nowhere in memory at once."""

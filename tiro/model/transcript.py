@@ -72,6 +72,11 @@ class StoredTranscript(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     revision: int = 1
 
+    @classmethod
+    def read(cls, stored: bytes) -> StoredTranscript:
+        """Out of the JSON of a `Transcript`."""
+        return msgspec.json.decode(stored, type=cls)
+
     @property
     def segments(self) -> Iterator[Segment]:
         """In their order."""

@@ -182,7 +182,7 @@ class Jobs:
         return Rendered(f"{job.job_id}.{form.extension}", form.media_type, body)
 
     def _transcript(self, job_id: str) -> StoredTranscript:
-        return msgspec.json.decode(self._blobs.get(transcript_key(job_id)), type=StoredTranscript)
+        return StoredTranscript.read(self._blobs.get(transcript_key(job_id)))
 
     def _stored_or_made(self, job_id: str, format_name: str) -> bytes:
         key = result_key(job_id, format_name)

@@ -78,7 +78,7 @@ class Results:
             return result
 
     def _made(self, job: Job) -> Result:
-        heard = msgspec.json.decode(self._blobs.get(transcript_key(job.job_id)), type=StoredTranscript)
+        heard = StoredTranscript.read(self._blobs.get(transcript_key(job.job_id)))
         body = DOCUMENTS[job.dialect].single(job, heard)
         return _result(job, len(body), lambda start, end: io.BytesIO(body[start:end]))
 
