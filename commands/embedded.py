@@ -123,7 +123,8 @@ class Embedded:
         return settings, ui
 
     def _place(self) -> DevServerPlace:
-        ports = self._folder.ports() or {"temporal": free_port(), "ui": free_port()}
+        used = self._folder.ports()
+        ports = {name: free_port(used.get(name, 0)) for name in ("temporal", "ui")}
         self._folder.save_ports(ports)
         path = self._folder.path
         return DevServerPlace(path / "temporal.db", path / "temporal.log", ports["temporal"], ports["ui"])

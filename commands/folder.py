@@ -86,7 +86,7 @@ class DataFolder:
         _write_secret(self.path / CREDENTIALS, msgspec.json.encode(credentials).decode())
 
     def ports(self) -> dict[str, int]:
-        """Ports of the Temporal server, chosen once so that bookmarks and running clients stay good."""
+        """Ports the Temporal server had last; kept while they are free, so that bookmarks and running clients stay good."""
         file = self.path / "ports.json"
         return {name: int(port) for name, port in json.loads(file.read_text()).items()} if file.exists() else {}
 

@@ -13,7 +13,7 @@ from tests.acceptance.processes import Child
 from tests.acceptance.site import Site
 from tests.media_builder import numbered, wav
 from tiro.adapters.temporal.binary import find_binary
-from tiro.adapters.temporal.client import connect
+from tiro.adapters.temporal.client import connect, is_serving
 from tiro.adapters.temporal.devserver import free_port, server_arguments
 from tiro.model.temporal import TemporalAccess
 
@@ -61,12 +61,5 @@ async def _temporal(site: Site, access: TemporalAccess, database: Path) -> Child
     port = int(str(access.address).rpartition(":")[2])
     arguments = server_arguments(port=port, ui_port=None, database=database)
     child = site.processes.start("temporal", [str(binary), *arguments], site.environ)
-
-    async def answers() -> bool:
-        try:
-            return await (await connect(access, lazy=False)).service_client.check_health()
-        except RuntimeError:
-            return False
-
-    await site.until(answers, "Temporal answers", 60)
+    await site.until(lambda: is_serving(access), "Temporal answers", 60)
     return child

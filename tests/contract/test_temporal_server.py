@@ -8,21 +8,16 @@ import signal
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from tiro.adapters.temporal.binary import find_binary
+from tiro.adapters.temporal.client import is_serving
 from tiro.adapters.temporal.devserver import DevServer, DevServerPlace, free_port
 from tiro.adapters.temporal.namespace import UPKEEP_ID, keep_histories, missing_attributes, prepare_namespace
-
-
-async def _answers(address: str) -> bool:
-    try:
-        async with asyncio.timeout(2):
-            await Client.connect(address)
-    except (RuntimeError, TimeoutError):
-        return False
-    return True
+from tiro.model.errors import Transient
+from tiro.model.temporal import TemporalAccess
 
 
 async def test_a_server_that_is_killed_comes_back_with_what_it_knew(tmp_path: Path) -> None:
@@ -38,13 +33,24 @@ async def test_a_server_that_is_killed_comes_back_with_what_it_knew(tmp_path: Pa
         assert first is not None
         os.kill(first, signal.SIGKILL)
         async with asyncio.timeout(30):
-            while server.pid in {None, first} or not await _answers(server.place.address):
+            while server.pid in {None, first} or not await is_serving(TemporalAccess(server.place.address)):
                 await asyncio.sleep(0.1)
         again = await Client.connect(server.place.address)
         assert (await again.get_workflow_handle("kept").describe()).id == "kept"
     finally:
         await server.stop()
     assert server.pid is None
+
+
+async def test_a_server_whose_port_another_one_has_is_not_taken_for_ours(temporal_address: str, tmp_path: Path) -> None:
+    """Calls would be answered, with another's jobs."""
+    binary = find_binary(os.environ)
+    assert binary is not None, "run 'make test' once: it builds the Temporal server"
+    taken = int(temporal_address.rpartition(":")[2])
+    server = DevServer(binary, DevServerPlace(None, tmp_path / "log", taken, free_port()))
+    with pytest.raises(Transient, match="is taken"):
+        await server.start()
+    assert free_port(taken) != taken
 
 
 async def test_preparing_a_namespace_twice_is_preparing_it_once(temporal_client: Client) -> None:

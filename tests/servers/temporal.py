@@ -20,7 +20,7 @@ import pytest_asyncio
 from temporalio.client import Client
 
 from tiro.adapters.temporal.binary import find_binary
-from tiro.adapters.temporal.client import connect_patiently
+from tiro.adapters.temporal.client import is_serving
 from tiro.adapters.temporal.converter import DATA_CONVERTER
 from tiro.adapters.temporal.devserver import server_arguments
 from tiro.model.temporal import TemporalAccess
@@ -48,15 +48,9 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def _healthy(address: str) -> None:
-    """An open port is not enough: the server listens before it answers."""
-    client = await connect_patiently(TemporalAccess(address, "default"), _say, every_s=0.1)
-    while not await client.service_client.check_health():
+async def _serving(address: str) -> None:
+    while not await is_serving(TemporalAccess(address)):
         await asyncio.sleep(0.1)
-
-
-def _say(text: str) -> None:
-    """How the server fares stands in its log."""
 
 
 def _start(folder: Path) -> int:
@@ -71,7 +65,7 @@ def _start(folder: Path) -> int:
     # not a Popen: the server outlives the test process that starts it
     pid = os.posix_spawn(binary, arguments, os.environ, file_actions=[log, (os.POSIX_SPAWN_DUP2, 1, 2)], setsid=True)
     (folder / "server.json").write_text(json.dumps({"port": port, "pid": pid}))
-    waiting = asyncio.wait_for(_healthy(f"127.0.0.1:{port}"), 60)
+    waiting = asyncio.wait_for(_serving(f"127.0.0.1:{port}"), 60)
     try:
         with ThreadPoolExecutor(1) as aside:  # with a loop of its own: the tests' loops stay theirs
             aside.submit(asyncio.run, waiting).result()

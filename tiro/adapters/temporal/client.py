@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from temporalio.client import Client
-from temporalio.service import RetryConfig, TLSConfig
+from temporalio.service import RetryConfig, RPCError, TLSConfig
 
 from tiro.adapters.temporal.converter import DATA_CONVERTER
 from tiro.model.errors import Permanent
@@ -19,6 +19,7 @@ _RETRIES = RetryConfig(
 )
 _SILENT_S = 3.0
 """A server that has just been started takes a moment; nobody needs to hear of that."""
+_GLANCE_S = 5.0
 
 
 async def connect(settings: TemporalAccess, *, lazy: bool = True) -> Client:
@@ -51,6 +52,15 @@ async def connect_patiently(access: TemporalAccess, say: Callable[[str], None], 
                 say("Temporal does not answer yet; waiting for it.")
                 told = True
             await asyncio.sleep(every_s)
+
+
+async def is_serving(access: TemporalAccess) -> bool:
+    """Whether the cluster takes calls now: a server's port is open a while before the server is well."""
+    try:
+        async with asyncio.timeout(_GLANCE_S):
+            return await (await connect(access, lazy=False)).service_client.check_health()
+    except (RuntimeError, RPCError, TimeoutError):
+        return False
 
 
 def _tls(settings: TemporalAccess) -> bool | TLSConfig:

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import msgspec
 
+from tiro.adapters.temporal.client import is_serving
 from tiro.adapters.temporal.names import SEARCH_ATTRIBUTES
 from tiro.model.errors import Transient
+from tiro.model.temporal import TemporalAccess
 
 log = logging.getLogger("tiro.temporal")
 
@@ -46,10 +48,13 @@ class DevServerPlace(msgspec.Struct, frozen=True):
         return f"127.0.0.1:{self.port}"
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+def free_port(wished: int = 0) -> int:
+    """A port of 127.0.0.1 that nobody listens on at this moment: the wished one, or another where somebody does."""
+    try:
+        probe = socket.create_server(("127.0.0.1", wished))
+    except OSError:
+        probe = socket.create_server(("127.0.0.1", 0))
+    with probe:
         return int(probe.getsockname()[1])
 
 
@@ -67,15 +72,18 @@ class DevServer:
         """Of the server now running."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
-    async def start(self, timeout_s: float = 30.0) -> None:
-        """Returns when the server takes connections. Raises Transient `temporal_unavailable`."""
+    async def start(self, timeout_s: float = 60.0) -> None:
+        """Returns when the server takes calls. Raises Transient `temporal_unavailable`."""
+        if free_port(self.place.port) != self.place.port:  # whoever has it might answer in its place
+            raise Transient("temporal_unavailable", f"Port {self.place.port}, for the Temporal server, is taken.")
         await self._launch()
         try:
             async with asyncio.timeout(timeout_s):
-                await self._listening()
+                await self._serving()
         except TimeoutError:
             raise Transient(
-                "temporal_unavailable", f"The Temporal server did not listen within {timeout_s:.0f} s."
+                "temporal_unavailable",
+                f"The Temporal server did not answer within {timeout_s:.0f} s; see {self.place.log}.",
             ) from None
         self._keeper = asyncio.create_task(self._keep(), name="temporal-dev-server")
 
@@ -105,17 +113,13 @@ class DevServer:
                 start_new_session=True, preexec_fn=_dying_with(os.getpid()),
             )  # fmt: skip
 
-    async def _listening(self) -> None:
+    async def _serving(self) -> None:
         while True:
             if self._process is None or self._process.returncode is not None:
                 raise Transient("temporal_unavailable", f"The Temporal server ended at once; see {self.place.log}.")
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self.place.port)
-            except OSError:
-                await asyncio.sleep(0.1)
-                continue
-            writer.close()
-            return
+            if await is_serving(TemporalAccess(self.place.address)):
+                return
+            await asyncio.sleep(0.1)
 
     async def _keep(self) -> None:
         while True:
