@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Select, literal_column, select, text
 
 from tests.contract.records_nouns import CAPS, DONE, account, given, job, two_processes, within
 from tests.servers.databases import START, SteppedClock
-from tiro.adapters.database.admission import WAITING
+from tiro.adapters.database.admission import WAITING, accounts_in
 from tiro.adapters.database.connect import parse, sync_engine
 from tiro.adapters.database.records import SqlRecords
-from tiro.adapters.database.tables import jobs
+from tiro.adapters.database.tables import AHEAD, IN_LINE, TO_FETCH, jobs
 from tiro.model.job import Ending, Job, Order
 
 
@@ -84,19 +86,36 @@ async def test_deleted_jobs_and_unknown_plans_get_no_slot(records: SqlRecords) -
 def test_the_line_is_read_from_its_own_index_alone(database_url: str) -> None:
     """What awaits its bytes, or belongs to a batch, is not walked at every pass."""
     line = select(jobs.c.job_id).where(jobs.c.account_id == "a", WAITING).order_by(jobs.c.changed_at)
-    engine = sync_engine(parse(database_url))
-    asked = str(line.compile(engine, compile_kwargs={"literal_binds": True}))
-    with engine.connect() as connection:
-        # of two that would do, on an empty table, either is taken
-        connection.execute(text("DROP INDEX ix_jobs_account_id_changed_at_job_id"))
-        if engine.dialect.name == "sqlite":
-            plan = connection.execute(text(f"EXPLAIN QUERY PLAN {asked}"))
-        else:
-            connection.execute(text("SET LOCAL enable_seqscan = off"))
-            plan = connection.execute(text(f"EXPLAIN {asked}"))
-        assert "ix_jobs_waiting" in " ".join(str(row) for row in plan)
+    assert "ix_jobs_waiting" in _plan(database_url, line)
     (index,) = (one for one in jobs.indexes if one.name == "ix_jobs_waiting")
     assert {"NOT awaiting", "batch_id IS NULL"} <= set(str(index.dialect_options["sqlite"]["where"]).split(" AND "))
+
+
+@pytest.mark.parametrize(
+    ("condition", "index"),
+    [(IN_LINE, "ix_jobs_waiting"), (TO_FETCH, "ix_jobs_to_fetch"), (AHEAD, "ix_jobs_ahead")],
+)
+def test_whose_jobs_are_in_line_is_asked_of_an_index_over_just_these(
+    database_url: str, condition: str, index: str
+) -> None:
+    """A pass is as quick behind ten thousand waiting jobs as behind one."""
+    plan = _plan(database_url, accounts_in(literal_column(f"({condition})")), {"ix_jobs_waiting"} - {index})
+    assert index in plan
+    assert not {line for line in plan.splitlines() if "jobs" in line and index not in line}
+
+
+def _plan(database_url: str, asked: Select[Any], unless: Iterable[str] = ()) -> str:
+    """How the database would answer, on an empty table. Of two indexes that would do either is taken, so others go."""
+    engine = sync_engine(parse(database_url))
+    words = str(asked.compile(engine, compile_kwargs={"literal_binds": True})).replace("%%", "%")
+    with engine.connect() as connection:
+        for other in ("ix_jobs_account_id_changed_at_job_id", *unless):
+            connection.execute(text(f"DROP INDEX {other}"))
+        if engine.dialect.name == "postgresql":
+            for other in ("seqscan", "bitmapscan"):
+                connection.execute(text(f"SET LOCAL enable_{other} = off"))
+        explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
+        return "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {words}"))
 
 
 async def test_two_relays_never_pass_the_cap_and_leave_no_slot_empty(postgres_url: str, clock: SteppedClock) -> None:

@@ -92,9 +92,12 @@ async def test_what_stood_in_plain_before_addresses_were_sealed_is_forgotten(
     assert kept.pace == ()
 
 
+_INDEXES = ("ix_jobs_expiring", "ix_jobs_batch_id", "ix_jobs_reference", "ix_jobs_ahead", "ix_jobs_to_fetch")
+
+
 def _since_then() -> Iterator[str]:
     """What later migrations have added, taken away again."""
-    yield from (f"DROP INDEX {name}" for name in ("ix_jobs_expiring", "ix_jobs_batch_id", "ix_jobs_reference"))
+    yield from (f"DROP INDEX {name}" for name in _INDEXES)
     yield from (f"DROP TABLE {name}" for name in ("wallet_entries", "wallets", "batch_files", "signing_keys"))
     # SQLite drops no column that an index names, and the first version of this one is there to be replaced
     yield "DROP INDEX ix_jobs_waiting"

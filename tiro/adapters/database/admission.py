@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import chain, zip_longest
+from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, case, exists, literal_column, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, bindparam, case, func, literal_column, select, update
 
 from tiro.adapters.database.rows import Rows, write
 from tiro.adapters.database.tables import IN_LINE, accounts, jobs, orders
@@ -42,16 +44,32 @@ async def admit(rows: Rows, caps: Mapping[str, int], limit: int) -> list[Order]:
 
 async def _with_room(rows: Rows, caps: Mapping[str, int], limit: int) -> list[RowMapping]:
     """Accounts with a free slot and a waiting job, locked. The lock lets new jobs of theirs come in meanwhile."""
-    cap = case(dict(caps), value=accounts.c.plan, else_=0)
-    some_wait = exists().where(jobs.c.account_id == accounts.c.account_id, WAITING)
-    room = (
+    return list(await rows.all(_room(tuple(caps.items())), {"at_most": limit}))
+
+
+@lru_cache(maxsize=1)
+def _room(caps: tuple[tuple[str, int], ...]) -> Select[Any]:
+    cap = cap_of_plan(caps)
+    return (
         select(accounts.c.account_id, (cap - accounts.c.running).label("free"))
-        .where(accounts.c.running < cap, some_wait)
+        .where(accounts.c.account_id.in_(accounts_in(WAITING)), accounts.c.running < cap)
         .order_by(accounts.c.running, accounts.c.account_id)
-        .limit(limit)
+        .limit(bindparam("at_most"))
         .with_for_update(of=accounts, skip_locked=True, key_share=True)
     )
-    return list(await rows.all(room))
+
+
+def cap_of_plan(caps: tuple[tuple[str, int], ...]) -> ColumnElement[int]:
+    """How many jobs an account's plan may run at once."""
+    return case(dict(caps), value=accounts.c.plan, else_=0)
+
+
+def accounts_in(which: ColumnElement[bool]) -> Select[Any]:
+    """Whose jobs are such, by leaps through an index over just these: as many looks as accounts, however long their lines."""
+    found = select(func.min(jobs.c.account_id).label("account_id")).where(which).cte("found", recursive=True)
+    following = select(func.min(jobs.c.account_id)).where(which, jobs.c.account_id > found.c.account_id)
+    leaps = found.union_all(select(following.scalar_subquery()).where(found.c.account_id.is_not(None)))
+    return select(leaps.c.account_id)
 
 
 async def in_line(rows: Rows, account_id: str, which: ColumnElement[bool], at_most: int) -> list[RowMapping]:

@@ -6,20 +6,18 @@ An address may be good for an hour, and the line may be longer. No more wait fet
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
 
-import msgspec
-from sqlalchemy import ColumnElement, RowMapping, ScalarSelect, Text, case, exists, func, select, type_coerce, update
+from sqlalchemy import ColumnElement, RowMapping, ScalarSelect, Select, bindparam, func, literal_column, select, update
 
-from tiro.adapters.database.admission import WAITING, in_line, in_turns
+from tiro.adapters.database.admission import accounts_in, cap_of_plan, in_line, in_turns
 from tiro.adapters.database.rows import Rows, write
-from tiro.adapters.database.tables import accounts, jobs, orders
+from tiro.adapters.database.tables import AHEAD, TO_FETCH, accounts, jobs, orders
 from tiro.model.job import Order
-from tiro.model.request import UrlSource
 
-_TAG = msgspec.json.encode(UrlSource(b"")).decode().partition(",")[0]
-"""How the packed source of a job begins that has an address."""
-_AHEAD = WAITING & (jobs.c.fetch_run == jobs.c.run)
-_UNFETCHED = WAITING & jobs.c.fetch_run.is_distinct_from(jobs.c.run) & type_coerce(jobs.c.source, Text).startswith(_TAG)
+_AHEAD: ColumnElement[bool] = literal_column(f"({AHEAD})")
+_UNFETCHED: ColumnElement[bool] = literal_column(f"({TO_FETCH})")
 
 
 async def order_fetches(rows: Rows, caps: Mapping[str, int], limit: int) -> list[Order]:
@@ -39,16 +37,20 @@ async def order_fetches(rows: Rows, caps: Mapping[str, int], limit: int) -> list
 
 async def _full(rows: Rows, caps: Mapping[str, int], limit: int) -> list[RowMapping]:
     """Accounts without a free slot, with a recording to fetch; locked, so that two relays do not fetch twice as much."""
-    cap = case(dict(caps), value=accounts.c.plan, else_=0)
-    some_wait = exists().where(jobs.c.account_id == accounts.c.account_id, _UNFETCHED)
-    full = (
+    return list(await rows.all(_waiting(tuple(caps.items())), {"at_most": limit}))
+
+
+@lru_cache(maxsize=1)
+def _waiting(caps: tuple[tuple[str, int], ...]) -> Select[Any]:
+    cap = cap_of_plan(caps)
+    return (
         select(accounts.c.account_id, cap.label("cap"))
-        .where(accounts.c.running >= cap, cap > 0, cap > _ahead_of(accounts.c.account_id), some_wait)
+        .where(accounts.c.account_id.in_(accounts_in(_UNFETCHED)))
+        .where(accounts.c.running >= cap, cap > 0, cap > _ahead_of(accounts.c.account_id))
         .order_by(accounts.c.running, accounts.c.account_id)
-        .limit(limit)
+        .limit(bindparam("at_most"))
         .with_for_update(of=accounts, skip_locked=True, key_share=True)
     )
-    return list(await rows.all(full))
 
 
 async def _line(rows: Rows, account: RowMapping, limit: int) -> list[RowMapping]:

@@ -91,6 +91,10 @@ IN_LINE = "state = 'queued' AND NOT admitted AND NOT awaiting AND batch_id IS NU
 """Of a job that waits for a slot, word for word as the index has it, or SQLite would not use it. A file of a batch has its place by the
 batch's slot.
 """
+AHEAD = f"{IN_LINE} AND fetch_run = run"
+"""Of a job in line whose recording was ordered ahead of its slot."""
+TO_FETCH = f'{IN_LINE} AND (fetch_run IS NULL OR fetch_run <> run) AND substr(source, 1, 13) = \'{{"type":"url"\''
+"""Of a job in line with an address that nobody was sent to yet: how its packed source begins."""
 jobs = Table(
     "jobs",
     METADATA,
@@ -149,6 +153,8 @@ jobs = Table(
     Index(None, "account_id", "changed_at", "job_id"),
     Index(None, "changed_at", "job_id"),
     _where("ix_jobs_waiting", IN_LINE, ("account_id", "changed_at")),
+    _where("ix_jobs_ahead", AHEAD, ("account_id",)),
+    _where("ix_jobs_to_fetch", TO_FETCH, ("account_id", "changed_at")),
     _where("ix_jobs_processing", "state = 'processing'", ("started_at",)),
     _where("ix_jobs_purgeable", "source_deleted_at IS NULL", ("purge_after",)),
     _where("ix_jobs_expiring", "expires_at IS NOT NULL AND deleted_at IS NULL", ("expires_at",)),
