@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 from collections.abc import Callable, Iterator
 
@@ -67,6 +68,9 @@ class Listening:
                 await self._task
                 raise Permanent("internal_error", "The HTTP server ended at its start; the log says why.")
             await asyncio.sleep(0.02)
+        # what stands now stays: a collection that looks at all of it would keep every request waiting for a tenth of a second
+        gc.collect()
+        gc.freeze()
 
     async def stop(self) -> None:
         """Takes no more requests, gives those that run a few seconds, ends the relay."""
