@@ -20,6 +20,10 @@ if sys.argv[1] == "early":
 if sys.argv[1] == "command":
     from commands.console import run
     run(asyncio.sleep(0))
+if sys.argv[1] == "worker":
+    import worker
+    worker.serve = lambda *_: asyncio.sleep(0)
+    worker.main(["--queue", "media"], standalone_mode=False)
 if sys.argv[1] == "never":
     assert keep_large_pieces()
 kept = []
@@ -44,9 +48,9 @@ def _kept_mib(how: str) -> float:
     return float(done.stdout)
 
 
-@pytest.mark.parametrize("how", ["early", "command"])
+@pytest.mark.parametrize("how", ["early", "command", "worker"])
 def test_sound_that_is_let_go_is_given_back_at_once(how: str) -> None:
-    """What is small and stays is 3 MB. `tiro up`, like every command, asks for it."""
+    """What is small and stays is 3 MB. `tiro up`, like every command and every worker, asks for it."""
     assert _kept_mib(how) < 8
 
 
