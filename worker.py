@@ -31,6 +31,7 @@ from activities.voices import Voices
 from activities.writing import Writing
 from commands.logs import set_up_logging
 from tiro.adapters.allocator import give_back_early
+from tiro.adapters.priority import WORKER, step_back
 from tiro.adapters.temporal.client import connect_patiently
 from tiro.adapters.temporal.names import QUEUES
 from tiro.model.errors import TiroError
@@ -278,6 +279,7 @@ def main(queues: str) -> None:
         raise click.BadParameter(f"queues are {', '.join(QUEUES)}", param_hint="--queue")
     set_up_logging(os.environ.get("TIRO_LOG") or "info")
     give_back_early()
+    step_back(WORKER)
     try:
         asyncio.run(serve(wanted, lambda line: click.echo(f"worker: {line}", err=True)))
     except TiroError as error:

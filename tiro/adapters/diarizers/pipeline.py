@@ -19,6 +19,7 @@ import numpy as np
 
 from tiro.adapters import checksums
 from tiro.adapters.diarizers.child import serve_until_orphaned
+from tiro.adapters.priority import MODEL, step_back
 from tiro.model.errors import Permanent
 from tiro.model.media import SAMPLE_RATE_HZ
 
@@ -42,6 +43,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def main() -> None:
+    step_back(MODEL)
     serve(Connection(int(sys.argv[1])), lambda: load(sys.argv[2]))
 
 

@@ -21,6 +21,7 @@ import msgspec
 from tiro.adapters.media import demux, jail
 from tiro.adapters.media.growth import Growth
 from tiro.adapters.media.protocol import HEADER, HELLO, MAX_ORDER_BYTES, MAX_SOURCES, Frame, Kill, Order, Refused, pack
+from tiro.adapters.priority import step_back
 from tiro.model.errors import MediaRefused
 
 Decode = Callable[[int, Growth | None, Order, Callable[[Frame], None]], None]
@@ -72,6 +73,7 @@ def _fork(order: Order, sources: Sequence[int], sink: int, decode: Decode) -> in
             signal.set_wakeup_fd(-1)
             _close_all_but(*sources, sink)
             os.setsid()
+            step_back(0)
             jail.die_with_parent(zygote)
             _work(order, sources, sink, decode)
             status = 0

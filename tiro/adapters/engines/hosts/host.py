@@ -217,13 +217,13 @@ async def _lay(slab: Slab, refs: Sequence[WindowRef], windows: Sequence[Samples]
 
 
 def _started(spec: Spec, socket_fd: int, slab_fd: int) -> subprocess.Popen[bytes]:
-    """The child, in its own process group; it takes over the slab's descriptor."""
+    """The child, in a session of its own; it takes over the slab's descriptor."""
     try:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", _MAIN, str(os.getpid()), str(socket_fd), str(slab_fd)],
             stdin=subprocess.PIPE,
             pass_fds=(socket_fd, slab_fd),
-            process_group=0,
+            start_new_session=True,
             env=child_environ(),
         )
     finally:

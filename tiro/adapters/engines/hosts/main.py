@@ -37,6 +37,7 @@ from tiro.adapters.engines.hosts.protocol import (
     framed,
     next_batch,
 )
+from tiro.adapters.priority import MODEL, step_back
 from tiro.ports import Samples
 
 _PR_SET_PDEATHSIG = 1
@@ -49,7 +50,7 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[2]))
     _die_with(parent)
     spec = msgspec.json.decode(sys.stdin.buffer.read(), type=Spec)
-    os.nice(spec.nice)
+    step_back(MODEL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     slab = _attach(int(sys.argv[3]), spec.slab_bytes)
     model = _load(spec)

@@ -38,7 +38,6 @@ class Spec(msgspec.Struct, frozen=True):
     loader: str
     config: dict[str, Any]
     max_batch: int
-    nice: int = 10
     ahead: bool = False
     beside: bool = True
 
