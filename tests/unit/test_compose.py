@@ -132,3 +132,9 @@ def test_temporal_is_told_about_priority_and_fairness_and_to_keep_to_itself() ->
     ours = [arguments[at + 1].split("=") for at, word in enumerate(arguments) if word == "--dynamic-config-value"]
     assert told == {name: [{"value": yaml.safe_load(value)}] for name, value in ours}
     assert SERVICES["temporal"]["environment"]["DYNAMIC_CONFIG_FILE_PATH"].endswith("/dynamic.yaml")
+
+
+def test_what_computes_for_minutes_makes_way_for_what_answers() -> None:
+    """Nobody is nice across containers; where processors are short their shares decide."""
+    behind = {name for name, service in SERVICES.items() if service.get("cpu_shares", 1024) < 1024}
+    assert behind == {"speech", "speech-gpu", "voices", "voices-gpu"}
