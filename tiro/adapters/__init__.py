@@ -3,5 +3,5 @@
 database/ (records) · storage/ (blobs) · media/ (decoder, speech, spans) · egress/ (guard, downloads, webhooks)
 engines/ (speech to words) · diarizers/ (who spoke) · temporal/ (flow)
 system.py, vault.py (time, names, secrets) · scratch.py (files in passing) · seccomp.py (what a child gives up) · checksums.py (models)
-allocator.py (memory that is let go, or kept) · fakes.py (what a test decides)
+allocator.py (memory that is let go, or kept) · priority.py (who makes way) · fakes.py (what a test decides)
 """
