@@ -115,7 +115,7 @@ class Embedded:
             access = msgspec.structs.replace(settings.temporal, address=place.address)
             settings = msgspec.structs.replace(settings, temporal=access)
             ui = f"http://127.0.0.1:{place.ui_port}"
-        # a server's port is open a while before the server is well
+        # a cluster that was named may be away for a while
         client = await connect_patiently(settings.temporal, self._say, every_s=0.2)
         await prepare_namespace(client)
         if ui is not None:

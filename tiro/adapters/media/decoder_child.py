@@ -73,7 +73,7 @@ def _fork(order: Order, sources: Sequence[int], sink: int, decode: Decode) -> in
             signal.set_wakeup_fd(-1)
             _close_all_but(*sources, sink)
             os.setsid()
-            step_back(0)
+            step_back(0)  # as far as the worker has, whose session this is no more
             jail.die_with_parent(zygote)
             _work(order, sources, sink, decode)
             status = 0
