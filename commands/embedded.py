@@ -125,7 +125,8 @@ class Embedded:
     def _place(self) -> DevServerPlace:
         used = self._folder.ports()
         ports = {name: free_port(used.get(name, 0)) for name in ("temporal", "ui")}
-        self._folder.save_ports(ports)
+        if ports != used:
+            self._folder.save_ports(ports)
         path = self._folder.path
         return DevServerPlace(path / "temporal.db", path / "temporal.log", ports["temporal"], ports["ui"])
 

@@ -53,6 +53,17 @@ async def test_a_server_whose_port_another_one_has_is_not_taken_for_ours(tempora
     assert free_port(taken) != taken
 
 
+async def test_a_server_that_does_not_answer_in_time_is_not_left_behind(tmp_path: Path) -> None:
+    """Nobody would end it, and it holds the file."""
+    mute = tmp_path / "mute"
+    mute.write_text("#!/bin/sh\nexec sleep 60\n")
+    mute.chmod(0o700)
+    server = DevServer(mute, DevServerPlace(None, tmp_path / "log", free_port(), free_port()))
+    with pytest.raises(Transient, match="did not answer"):
+        await server.start(timeout_s=0.5)
+    assert server.pid is None
+
+
 async def test_preparing_a_namespace_twice_is_preparing_it_once(temporal_client: Client) -> None:
     """Attributes and schedule; workers never make them."""
     await prepare_namespace(temporal_client)

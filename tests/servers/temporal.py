@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import tempfile
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from temporalio.client import Client
 from tiro.adapters.temporal.binary import find_binary
 from tiro.adapters.temporal.client import is_serving
 from tiro.adapters.temporal.converter import DATA_CONVERTER
-from tiro.adapters.temporal.devserver import server_arguments
+from tiro.adapters.temporal.devserver import free_port, server_arguments
 from tiro.model.temporal import TemporalAccess
 
 _NAMESPACES = 300
@@ -42,12 +41,6 @@ def name_run() -> None:
     os.environ[_RUN] = str(os.getpid())
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def _serving(address: str) -> None:
     while not await is_serving(TemporalAccess(address)):
         await asyncio.sleep(0.1)
@@ -58,7 +51,7 @@ def _start(folder: Path) -> int:
     if binary is None:
         pytest.fail(_HELP)
     _end_leftovers()
-    port = _free_port()
+    port = free_port()
     namespaces = [piece for n in range(_NAMESPACES) for piece in ("--namespace", f"test{n}")]
     arguments = [str(binary), *server_arguments(port=port, ui_port=None, database=None), *namespaces]
     log = (os.POSIX_SPAWN_OPEN, 1, str(folder / "log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -80,11 +80,14 @@ class DevServer:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._serving()
-        except TimeoutError:
-            raise Transient(
-                "temporal_unavailable",
-                f"The Temporal server did not answer within {timeout_s:.0f} s; see {self.place.log}.",
-            ) from None
+        except BaseException as error:
+            await self.stop()
+            if isinstance(error, TimeoutError):
+                raise Transient(
+                    "temporal_unavailable",
+                    f"The Temporal server did not answer within {timeout_s:.0f} s; see {self.place.log}.",
+                ) from None
+            raise
         self._keeper = asyncio.create_task(self._keep(), name="temporal-dev-server")
 
     async def stop(self) -> None:
